@@ -1,0 +1,37 @@
+"""Store: the port to what is remembered. Facts only: it ranks nothing and computes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from .records import Incident, Record, RecordKey
+
+
+class Store(Protocol):
+    """Records, kept for good.
+
+    Safe to call from several threads and processes. A record that `add` returned from is durable: it survives a kill
+    of this process. Every method raises StoreError where the database cannot be reached, and then changed nothing.
+    """
+
+    def add(self, record: Record) -> None:
+        """Keep a record. Adding the same record twice keeps it once."""
+
+    def add_incident(self, key: RecordKey, incident: Incident) -> None:
+        """Keep a trouble of the machine, beside the records it may explain."""
+
+    def best(self, key: RecordKey, template_digests: Sequence[str] = ()) -> Record | None:
+        """The fastest record of exactly this key: of its latest playoff if it had one, else of its search.
+
+        `template_digests` narrows it to these templates; empty means any.
+        """
+
+    def records(self, key: RecordKey) -> list[Record]:
+        """Every record of exactly this key, oldest first."""
+
+    def candidates(self, op: str, problem_digest: str | None = None) -> list[Record]:
+        """The best record of every key of an op (of one problem, where named): what a lookup chooses from."""
+
+    def close(self) -> None:
+        """Let go of connections. Idempotent."""

@@ -1,0 +1,55 @@
+"""The words and the search-space language: what can be tuned, and on what. Standard library and numpy only."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .config import Config
+    from .expressions import ceil_div, in_, max_, min_, where
+    from .feasible import FeasibleSpace
+    from .parameters import Parameter, choice, flag, int_range, pow2
+    from .problems import Problem
+    from .space import Space
+    from .symbols import problem, target
+    from .targets import Cpu, Gpu, Target, Toolchain
+
+_HOMES = {
+    "config": ("Config",),
+    "expressions": ("ceil_div", "in_", "max_", "min_", "where"),
+    "feasible": ("FeasibleSpace",),
+    "parameters": ("Parameter", "choice", "flag", "int_range", "pow2"),
+    "problems": ("Problem",),
+    "space": ("Space",),
+    "symbols": ("problem", "target"),
+    "targets": ("Cpu", "Gpu", "Target", "Toolchain"),
+}
+
+__all__ = [
+    "Config",
+    "Cpu",
+    "FeasibleSpace",
+    "Gpu",
+    "Parameter",
+    "Problem",
+    "Space",
+    "Target",
+    "Toolchain",
+    "ceil_div",
+    "choice",
+    "flag",
+    "in_",
+    "int_range",
+    "max_",
+    "min_",
+    "pow2",
+    "problem",
+    "target",
+    "where",
+]
+
+
+def __getattr__(name: str) -> Any:
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(f".{home}", __name__), name)
+    raise AttributeError(f"kerntune.spaces has no {name!r}")

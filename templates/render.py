@@ -1,0 +1,45 @@
+"""The kernel environment: Jinja that refuses what is undefined and keeps what looks like a template in C or PTX."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+
+_PACKAGE = __name__.rpartition(".")[0]
+
+
+@lru_cache
+def source_text(op: str, source: str) -> str:
+    """Text of a template file in this room, such as ("gemm", "c_tiled.c.jinja")."""
+    return files(_PACKAGE).joinpath(op, source).read_text(encoding="utf-8")
+
+
+@lru_cache
+def _environment(suffix: str) -> Environment:
+    # CUDA sources hold inline PTX, whose "{%3, %4}" and "{{" are Jinja's own words (docs/measured_facts.md).
+    own: dict[str, Any] = {}
+    if suffix == "cu":
+        own = {"block_start_string": "@%", "block_end_string": "%@", "comment_start_string": "@#"}
+        own |= {"variable_start_string": "@{", "variable_end_string": "}@", "comment_end_string": "#@"}
+    return Environment(
+        undefined=StrictUndefined,
+        trim_blocks=suffix != "cu",  # in CUDA it would join `#pragma` lines
+        lstrip_blocks=suffix != "cu",
+        keep_trailing_newline=True,
+        autoescape=False,  # kernels, not pages: every value comes from a checked Space or Problem
+        **own,
+    )
+
+
+@lru_cache
+def _compiled(op: str, source: str) -> Any:
+    return _environment(source.split(".")[-2]).from_string(source_text(op, source))
+
+
+def render(op: str, source: str, **values: Any) -> str:
+    """The source of one kernel. Raises: jinja2.UndefinedError for a name the template reads and nobody gave."""
+    text: str = _compiled(op, source).render(**values)
+    return text

@@ -1,0 +1,89 @@
+"""KernelTemplate, and what it makes of a config: a Candidate, ready to compile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from ..spaces.canonical import digest
+from ..spaces.config import Config
+from ..spaces.feasible import FeasibleSpace
+from ..spaces.problems import Problem
+from ..spaces.space import Space
+from ..spaces.targets import Target
+from .render import render, source_text
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """One kernel argument: a buffer by name where `value` is None, else a number."""
+
+    name: str
+    type: str  # as the backend spells it: "*bf16", "i32", "const float *"
+    value: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """How a compiled kernel is called."""
+
+    entry: str
+    arguments: tuple[Argument, ...]
+    grid: tuple[int, int, int] = (1, 1, 1)
+    options: Mapping[str, int] = field(default_factory=dict)  # compile options: num_warps, num_stages
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A Config rendered to source with its launch geometry, ready to compile."""
+
+    template: str
+    backend: str
+    config: Config
+    source: str
+    suffix: str  # of the source file
+    launch: Launch
+
+
+@dataclass(frozen=True)
+class KernelTemplate:
+    """Jinja source + Space + launch geometry + seeds. The reference and the tolerance are the op's."""
+
+    name: str
+    op: str
+    backend: str  # which tuner/backends/ file compiles it: "cpu", "triton"
+    source: str  # file name beside the template's module: "c_tiled.c.jinja"
+    space: Space
+    supports: Callable[[Problem, Target], str | None]
+    """None, or why this template cannot compute the problem on the target."""
+    launch: Callable[[Problem, Target, Mapping[str, Any]], Launch]
+    """(problem, target, parameters and derived values) -> Launch."""
+    seeds: Callable[[Problem, Target], Sequence[Mapping[str, Any]]]
+    """Good guesses, best first; those that are not feasible here are passed over."""
+
+    @cached_property
+    def digest(self) -> str:
+        """Identity of what a time was taken of: the source text and what its parameters mean."""
+        return digest({"name": self.name, "source": source_text(self.op, self.source), "space": self.space.digest})
+
+    @property
+    def suffix(self) -> str:
+        """Ending of the rendered file: `.c` of `c_tiled.c.jinja`."""
+        return "." + self.source.split(".")[-2]
+
+    def feasible(self, problem: Problem, target: Target) -> FeasibleSpace:
+        return self.space.on(problem, target)
+
+    def candidate(self, feasible: FeasibleSpace, problem: Problem, target: Target, config: Config) -> Candidate:
+        """Render one config. Raises: SpaceError, with the reason, if it is not feasible."""
+        feasible.index(config)
+        values = feasible.bind(config)
+        text = render(self.op, self.source, problem=problem.symbols(), target=target.symbols(), **values)
+        return Candidate(self.name, self.backend, config, text, self.suffix, self.launch(problem, target, values))
+
+    def seed_configs(self, feasible: FeasibleSpace, problem: Problem, target: Target) -> list[Config]:
+        """The template's seeds that are feasible here, best first."""
+        configs = (Config(seed) for seed in self.seeds(problem, target))
+        return [feasible[feasible.index(config)] for config in configs if config in feasible]

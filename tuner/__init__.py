@@ -1,0 +1,1 @@
+"""Search and measurement; the use cases; the Python and CLI faces."""

@@ -1,0 +1,1 @@
+"""How artifacts are made for each kind of device, and what each device is."""

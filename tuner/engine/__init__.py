@@ -1,0 +1,1 @@
+"""Where compile and measure tasks run."""

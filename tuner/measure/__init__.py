@@ -1,0 +1,1 @@
+"""The measuring child: correctness, timing, playoff."""
