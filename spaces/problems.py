@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 from .canonical import canonical_json, digest
@@ -25,7 +25,7 @@ DTYPE_BYTES: Mapping[str, int] = {
 FieldValue = int | str | bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Problem:
     """An op with every field named. Two problems are the same when op and fields are.
 
@@ -34,7 +34,13 @@ class Problem:
 
     op: str
     fields: tuple[tuple[str, FieldValue], ...]
-    facts: tuple[tuple[str, FieldValue], ...] = field(default=(), compare=False)
+    facts: tuple[tuple[str, FieldValue], ...] = ()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Problem) and self.as_dict() == other.as_dict()
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
 
     def __getitem__(self, name: str) -> FieldValue:
         for pairs in (self.fields, self.facts):
