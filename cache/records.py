@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, cast, get_args
 
 from ..spaces.canonical import digest
 from ..spaces.config import Config
+from ..spaces.errors import UnknownName
 from ..spaces.problems import Problem
 from ..spaces.targets import Target
 
@@ -31,6 +32,13 @@ class Policy:
     @staticmethod
     def default_for(device_kind: str, cache: CacheState = "cold") -> Policy:
         return Policy(cache, "eager" if device_kind == "cpu" else "graph")
+
+    @staticmethod
+    def named(device_kind: str, name: str) -> Policy:
+        """The policy `--policy cold|warm` means on a kind of device. Raises: UnknownName."""
+        if name not in get_args(CacheState):
+            raise UnknownName(name, "a policy", get_args(CacheState), "--policy")
+        return Policy.default_for(device_kind, cast(CacheState, name))
 
     def as_dict(self) -> dict[str, str]:
         return {"cache": self.cache, "launch": self.launch}

@@ -5,6 +5,7 @@ The table grows a parameter at a time; each constraint cuts it as soon as all it
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -56,6 +57,11 @@ class FeasibleSpace(Sequence[Config]):
 
     def __contains__(self, config: object) -> bool:
         return isinstance(config, Mapping) and self.find(config) is not None
+
+    @property
+    def cartesian(self) -> int:
+        """Configs there would be without any constraint or condition."""
+        return math.prod(len(parameter.values) for parameter in self.parameters)
 
     @cached_property
     def digest(self) -> str:

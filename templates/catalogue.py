@@ -1,32 +1,37 @@
-"""Which ops and templates there are: every module of a sub-package here that defines OP or TEMPLATE."""
+"""Which ops and templates there are: a folder per op, its `op.py` with OP, its other modules with a TEMPLATE each."""
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from ..spaces.errors import UnknownName
 from .op import Op
-from .template import KernelTemplate
+
+if TYPE_CHECKING:
+    from .template import KernelTemplate  # brings numpy and Jinja, which `tune --help` does without
 
 _PACKAGE = __name__.rpartition(".")[0]
 
 
-@lru_cache
-def _modules() -> tuple[ModuleType, ...]:
-    room = importlib.import_module(_PACKAGE)
-    found = pkgutil.walk_packages(room.__path__, f"{_PACKAGE}.")
-    return tuple(importlib.import_module(info.name) for info in found if info.name.count(".") > _PACKAGE.count(".") + 1)
+def _modules(folder: str) -> Iterator[ModuleType]:
+    package = importlib.import_module(folder)
+    for info in pkgutil.iter_modules(package.__path__, f"{folder}."):
+        if not info.name.endswith(".op"):
+            yield importlib.import_module(info.name)
 
 
 @lru_cache
 def ops() -> dict[str, Op]:
     """Every op by name."""
-    found = [module.OP for module in _modules() if isinstance(getattr(module, "OP", None), Op)]
-    return {op.name: op for op in sorted(found, key=lambda op: op.name)}
+    room = importlib.import_module(_PACKAGE)
+    folders = [info.name for info in pkgutil.iter_modules(room.__path__, f"{_PACKAGE}.") if info.ispkg]
+    found: list[Op] = [importlib.import_module(f"{folder}.op").OP for folder in sorted(folders)]
+    return {op.name: op for op in found}
 
 
 def op_named(name: str) -> Op:
@@ -39,8 +44,8 @@ def op_named(name: str) -> Op:
 @lru_cache
 def templates(op: str) -> tuple[KernelTemplate, ...]:
     """The templates of an op, by name."""
-    found = [module.TEMPLATE for module in _modules() if isinstance(getattr(module, "TEMPLATE", None), KernelTemplate)]
-    return tuple(sorted((template for template in found if template.op == op), key=lambda template: template.name))
+    found = [module.TEMPLATE for module in _modules(f"{_PACKAGE}.{op}") if hasattr(module, "TEMPLATE")]
+    return tuple(sorted(found, key=lambda template: str(template.name)))
 
 
 def templates_named(op: str, names: Sequence[str]) -> tuple[KernelTemplate, ...]:

@@ -1,0 +1,21 @@
+"""How a server says no on the wire: the problem types of RFC 9457, used by client and server alike."""
+
+from __future__ import annotations
+
+from ..spaces.errors import NoAnswer
+
+MEDIA_TYPE = "application/problem+json"
+NO_ANSWER = "/problems/no-answer"
+UNKNOWN_TARGET = "/problems/unknown-target"
+
+MAX_DETAIL_CHARS = 2000
+
+
+class UnknownTarget(NoAnswer):
+    """A target digest the server has no record of: ask again by device and toolchain."""
+
+
+def printable(text: str, limit: int = MAX_DETAIL_CHARS) -> str:
+    """Foreign text as a terminal or a log may show it: control characters escaped, at most `limit` characters."""
+    escaped = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text[: limit + 1])
+    return escaped if len(escaped) <= limit else f"{escaped[: limit - 1]}…"

@@ -1,0 +1,190 @@
+"""The tables of the store, and how a record lies in them. A change here needs a new file in `migrations/versions/`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, Double, ForeignKey, Index, Integer, MetaData, String, Table, Text
+
+from ..spaces.canonical import DIGEST_CHARS, canonical_json, digest
+from ..spaces.errors import StoreError, UsageError
+from ..spaces.targets import Target
+from .records import Baseline, Failure, Measurement, Policy, Record, RecordKey
+from .wire import config_from_json, problem_from_json, stamp_from_text, stamp_to_text
+
+HEAD = "0001"
+"""Revision of the schema below: the newest file of `migrations/versions/`. Revisions sort as text."""
+
+VERSION_TABLE = "kerntune_version"
+"""Holds the revision a database is at; a database with tables but without this one is somebody else's."""
+
+OK = "ok"
+"""Outcome of a measured record; any other outcome is the kind of a Failure."""
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+    }
+)
+
+_Digest = String(DIGEST_CHARS)
+_Stamp = String(32)  # 2026-11-22T15:33:00.123456+00:00: UTC, so text sorts as time does
+_Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by itself under INTEGER only
+
+problems = Table(
+    "problems",
+    metadata,
+    Column("digest", _Digest, primary_key=True),
+    Column("op", Text, nullable=False),
+    Column("json", Text, nullable=False),  # canonical
+    Index("ix_problems_op", "op"),
+)
+
+targets = Table(
+    "targets",
+    metadata,
+    Column("digest", _Digest, primary_key=True),
+    Column("kind", Text, nullable=False),  # cpu, gpu
+    Column("name", Text, nullable=False),
+    Column("json", Text, nullable=False),
+)
+
+records = Table(
+    "records",
+    metadata,
+    Column("id", _Id, primary_key=True),  # in order of arrival: settles two records of one stamp
+    Column("digest", _Digest, nullable=False, unique=True),  # of all that the record says: the same one is kept once
+    Column("key_digest", _Digest, nullable=False),  # of problem, target and policy
+    Column("problem_digest", _Digest, ForeignKey("problems.digest"), nullable=False),
+    Column("target_digest", _Digest, ForeignKey("targets.digest"), nullable=False),
+    Column("policy_cache", Text, nullable=False),  # cold, warm
+    Column("policy_launch", Text, nullable=False),  # graph, eager
+    Column("template", Text, nullable=False),
+    Column("template_digest", _Digest, nullable=False),
+    Column("space_digest", _Digest, nullable=False),
+    Column("config_digest", _Digest, nullable=False),
+    Column("config", Text, nullable=False),  # JSON in the space's order, so not canonical
+    Column("phase", Text, nullable=False),  # search, playoff
+    Column("outcome", Text, nullable=False),  # ok, or the kind of failure
+    Column("reason", Text),  # of a failure
+    Column("median_us", Double),
+    Column("spread_us", Double),
+    Column("samples_us", Text),  # JSON list
+    Column("baseline_name", Text),
+    Column("baseline_samples_us", Text),  # JSON list
+    Column("recorded_at", _Stamp, nullable=False),
+    Column("recorded_by", Text, nullable=False),
+    # `best` and `candidates` rank inside this index and then read the winners' rows only.
+    Index(
+        "ix_records_ranking",
+        "problem_digest",
+        "key_digest",
+        "template_digest",
+        "config_digest",
+        "recorded_at",
+        "outcome",
+        "phase",
+        "median_us",
+    ),
+    Index("ix_records_history", "key_digest", "recorded_at"),
+)
+
+incidents = Table(
+    "incidents",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("key_digest", _Digest, nullable=False),
+    Column("problem_digest", _Digest, ForeignKey("problems.digest"), nullable=False),
+    Column("target_digest", _Digest, ForeignKey("targets.digest"), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("recorded_at", _Stamp, nullable=False),
+    Index("ix_incidents_history", "key_digest", "recorded_at"),
+)
+
+
+def problem_row(key: RecordKey) -> dict[str, str]:
+    """The problem of a key as a row of `problems`."""
+    return {"digest": key.problem.digest, "op": key.problem.op, "json": key.problem.canonical()}
+
+
+def target_row(key: RecordKey) -> dict[str, str]:
+    """The target of a key as a row of `targets`."""
+    target = key.target
+    return {"digest": target.digest, "kind": target.kind, "name": target.name, "json": canonical_json(target.as_dict())}
+
+
+def key_columns(key: RecordKey) -> dict[str, str]:
+    """The columns by which a row belongs to a key."""
+    return {"key_digest": key.digest, "problem_digest": key.problem.digest, "target_digest": key.target.digest}
+
+
+def record_row(record: Record) -> dict[str, Any]:
+    """A record as a row of `records`; its `digest` is that of every other column, so equal records are one row."""
+    measured, baseline = record.measurement, record.baseline
+    failed = record.outcome if isinstance(record.outcome, Failure) else None
+    row: dict[str, Any] = {
+        **key_columns(record.key),
+        "policy_cache": record.key.policy.cache,
+        "policy_launch": record.key.policy.launch,
+        "template": record.template,
+        "template_digest": record.template_digest,
+        "space_digest": record.space_digest,
+        "config_digest": record.config.digest,
+        "phase": record.phase,
+        "outcome": failed.kind if failed else OK,
+        "reason": failed.reason if failed else None,
+        "median_us": float(measured.median_us) if measured else None,
+        "spread_us": float(measured.spread_us) if measured else None,
+        "samples_us": _list(measured.samples_us) if measured else None,
+        "baseline_name": baseline.name if baseline else None,
+        "baseline_samples_us": _list(baseline.samples_us) if baseline else None,
+        "recorded_at": stamp_to_text(record.recorded_at),
+        "recorded_by": record.recorded_by,
+    }
+    return {**row, "digest": digest(row), "config": json.dumps(dict(record.config), allow_nan=False)}
+
+
+def record_from_row(row: Mapping[str, Any], key: RecordKey | None = None) -> Record:
+    """The record of a row. Without `key`, the row also holds `problem_json` and `target_json`.
+
+    Raises: StoreError for a row that says nothing sensible.
+    """
+    try:
+        return Record(
+            key=key or _key_from_row(row),
+            template=row["template"],
+            template_digest=row["template_digest"],
+            space_digest=row["space_digest"],
+            config=config_from_json(json.loads(row["config"])),
+            outcome=Measurement(tuple(json.loads(row["samples_us"])))
+            if row["outcome"] == OK
+            else Failure(row["outcome"], row["reason"]),
+            recorded_at=stamp_from_text(row["recorded_at"]),
+            recorded_by=row["recorded_by"],
+            phase=row["phase"],
+            baseline=Baseline(row["baseline_name"], tuple(json.loads(row["baseline_samples_us"])))
+            if row["baseline_name"] is not None
+            else None,
+        )
+    except (ValueError, TypeError, KeyError, AttributeError, UsageError) as error:
+        raise StoreError(
+            f"row {row['id']} of table records is damaged: {type(error).__name__} {error}. "
+            f"Remove it: DELETE FROM records WHERE id = {row['id']}."
+        ) from None
+
+
+def _key_from_row(row: Mapping[str, Any]) -> RecordKey:
+    return RecordKey(
+        problem_from_json(json.loads(row["problem_json"])),
+        Target.from_dict(json.loads(row["target_json"])),
+        Policy(row["policy_cache"], row["policy_launch"]),
+    )
+
+
+def _list(samples_us: tuple[float, ...]) -> str:
+    return json.dumps([float(sample) for sample in samples_us], allow_nan=False)

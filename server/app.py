@@ -1,0 +1,37 @@
+"""The HTTP application: routes, errors and OpenAPI, over services that are handed in."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from fastapi import FastAPI
+
+from . import errors, schemas
+from .routes import configs, health
+from .services import Services
+
+
+def create_app(services: Services) -> FastAPI:
+    """The application. It owns the services: they are closed when it stops."""
+
+    @asynccontextmanager
+    async def closing(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        services.close()
+
+    app = FastAPI(
+        title="kerntune",
+        summary="Kernel configs: measured, remembered, served.",
+        version=version("kerntune"),
+        docs_url=None,  # FastAPI's pages load scripts from a foreign host
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=closing,
+    )
+    errors.install(app)
+    schemas.describe_refusals(app)
+    app.include_router(health.router(services))
+    app.include_router(configs.router(services))
+    return app

@@ -1,0 +1,13 @@
+"""The factory uvicorn is given by name: `uvicorn --factory kerntune.server.asgi:create`."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+
+from ..tuner import wiring
+from .app import create_app
+
+
+def create() -> FastAPI:
+    """The application over the store that the settings name. Raises: UsageError, StoreError."""
+    return create_app(wiring.server_services())

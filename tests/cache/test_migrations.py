@@ -1,0 +1,73 @@
+"""The migrations make the schema that tables.py describes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from kerntune.cache import migrations
+from kerntune.cache.migrations import env
+from kerntune.cache.sql import SqlStore
+from kerntune.cache.tables import HEAD, VERSION_TABLE, metadata
+from sqlalchemy import create_engine, text
+
+FOLDER = Path(migrations.__file__).parent
+
+
+@pytest.fixture
+def migrated(tmp_path):
+    """A connection to a fresh SQLite file, made by the migrations."""
+    url = f"sqlite:///{tmp_path}/k.db"
+    SqlStore.open(url).close()
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        yield connection
+    engine.dispose()
+
+
+def differences(connection):
+    """What alembic would write into a new migration: types, defaults, indexes, keys and all."""
+    options = {"version_table": VERSION_TABLE, "compare_type": True, "compare_server_default": True}
+    return compare_metadata(MigrationContext.configure(connection, opts=options), metadata)
+
+
+def test_the_migrated_schema_is_that_of_the_tables(migrated):
+    """Whoever changes tables.py writes a migration."""
+    assert differences(migrated) == []
+
+
+def test_a_missing_index_would_be_seen(migrated):
+    """The comparison above is not blind."""
+    migrated.execute(text("DROP INDEX ix_records_ranking"))
+    assert [change[0] for change in differences(migrated)] == ["add_index"]
+
+
+@pytest.mark.postgres
+def test_the_migrated_schema_is_that_of_the_tables_in_postgresql(postgres_url):
+    """One set of migrations serves both databases."""
+    SqlStore.open(postgres_url).close()
+    engine = create_engine(postgres_url)
+    with engine.connect() as connection:
+        assert differences(connection) == []
+    engine.dispose()
+
+
+def test_head_is_the_newest_migration():
+    """Opening compares with HEAD alone, so HEAD must be true."""
+    assert ScriptDirectory(FOLDER).get_current_head() == HEAD
+
+
+def test_migrations_form_one_line_whose_names_sort():
+    """A database is from a newer kerntune if its revision sorts behind HEAD."""
+    revisions = [script.revision for script in ScriptDirectory(FOLDER).walk_revisions()][::-1]
+    assert revisions == sorted(revisions)
+    assert {len(revision) for revision in revisions} == {4}
+    assert [path.name[:5] for path in sorted(FOLDER.glob("versions/v*.py"))] == [f"v{name}" for name in revisions]
+
+
+def test_importing_the_environment_runs_no_migration():
+    """Only alembic, which loads the file by its path, makes it act."""
+    assert callable(env.run)

@@ -1,0 +1,87 @@
+"""What every test has: importable builders, markers that skip or fail, and an environment of its own."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+# Tests are no package: `from builders import a_record` and `from contracts.store_contract import StoreContract`.
+sys.path.insert(0, str(Path(__file__).parent))
+pytest.register_assert_rewrite("builders", "contracts")
+
+
+def _gpus() -> int:
+    """How many GPUs the driver counts; 0 where there is no driver."""
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return 0
+    count = ctypes.c_int(0)
+    if driver.cuInit(0) != 0 or driver.cuDeviceGetCount(ctypes.byref(count)) != 0:
+        return 0
+    return count.value
+
+
+def _on_path(*programs: str) -> bool:
+    return any(shutil.which(program) for program in programs)
+
+
+NEEDS: dict[str, tuple[Callable[[], bool], str]] = {
+    "torch": (lambda: find_spec("torch") is not None, "torch is not installed"),
+    "triton": (lambda: find_spec("triton") is not None, "triton is not installed"),
+    "ray": (lambda: find_spec("ray") is not None, "ray is not installed"),
+    "gpu": (lambda: _gpus() > 0, "no NVIDIA GPU"),
+    "postgres": (lambda: bool(os.environ.get("KERNTUNE_TEST_POSTGRES")), "KERNTUNE_TEST_POSTGRES names no server"),
+    "browser": (lambda: _on_path("chromium", "chromium-browser"), "no chromium on PATH"),
+    "compiler": (
+        lambda: _on_path(*filter(None, [os.environ.get("CC"), "cc", "gcc", "clang"])),
+        "no C compiler: cc, gcc or clang on PATH, or $CC",
+    ),
+}
+"""Marker -> whether its need is there, and what to say if not."""
+
+_met: dict[str, bool] = {}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test whose need is absent; fail it where KERNTUNE_TEST_REQUIRE (names, by comma) insists on the need."""
+    required = {name.strip() for name in os.environ.get("KERNTUNE_TEST_REQUIRE", "").split(",")}
+    for name in {marker.name for marker in item.iter_markers()} & NEEDS.keys():
+        probe, absence = NEEDS[name]
+        if name not in _met:
+            _met[name] = probe()
+        if not _met[name] and name in required:
+            pytest.fail(f"{absence}, and KERNTUNE_TEST_REQUIRE names {name}", pytrace=False)
+        if not _met[name]:
+            pytest.skip(absence)
+
+
+@pytest.fixture(autouse=True)
+def own_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes the user's data, or asks a server the user works with."""
+    monkeypatch.setenv("KERNTUNE_DB", f"sqlite:///{tmp_path}/kerntune.db")
+    monkeypatch.setenv("KERNTUNE_CACHE_DIR", str(tmp_path / "binaries"))
+    for name in ("KERNTUNE_SERVER", "KERNTUNE_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def postgres_url() -> Iterator[str]:
+    """The SQLAlchemy URL of an empty database of its own, on the server KERNTUNE_TEST_POSTGRES names."""
+    import psycopg
+
+    server = os.environ["KERNTUNE_TEST_POSTGRES"]
+    name = f"kerntune_test_{uuid4().hex[:12]}"
+    with psycopg.connect(server.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+        yield f"{server.rpartition('/')[0]}/{name}"
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")

@@ -1,0 +1,70 @@
+"""Asking what is known: this machine's store, or a server."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast, get_args
+
+from ..cache.records import Answer, Match, Policy
+from ..cache.refusals import UnknownTarget
+from ..spaces.errors import DeviceError, UnknownName
+from ..templates.op import Op
+from . import lookup, settings, wiring
+from .lookup import Query
+
+LOCAL_DEVICES = ("auto", "cpu", "cuda", "gpu")
+
+
+def ask_store(
+    op: Op, fields: Mapping[str, Any], *, device: str, policy: str, min_match: str, db_url: str | None
+) -> tuple[Answer | None, list[str]]:
+    """The answer for this machine's device, or None and what the nearest record differs in.
+
+    Raises: UsageError, DeviceError, StoreError.
+    """
+    config = settings.read()
+    accepted = match_named(min_match)
+    host = wiring.open_host(device, config)
+    problem = op.problem(host.target.kind, **fields)
+    query = Query(problem, Policy.named(host.target.kind, policy), host.target)
+    store = wiring.open_store(config, db_url)
+    try:
+        known = store.candidates(op.name, problem.digest)
+        answer = lookup.rank(query, known, accepted)
+        return answer, [] if answer else lookup.explain_miss(query, known or store.candidates(op.name))
+    finally:
+        store.close()
+
+
+def ask_server(
+    url: str, op: Op, fields: Mapping[str, Any], *, device: str, policy: str, min_match: str
+) -> Answer | None:
+    """The server's answer for this machine's device, or for a device named as the server has it.
+
+    This machine's target is asked about by digest first, so that every field counts; a server that never saw it is
+    asked again by device name and toolchain. Raises: UsageError, NetworkError.
+    """
+    config = settings.read()
+    remote = wiring.open_remote(config, url)
+    shape = "x".join(str(fields[letter]) for letter in op.letters)
+    given = {name: str(value) for name, value in fields.items() if name not in op.letters and value is not None}
+    query = {"shape": shape, **given, "policy": policy, "min_match": match_named(min_match)}
+    try:
+        local = device.split(":")[0] in LOCAL_DEVICES
+        target = wiring.open_host(device, config).target if local else None
+    except DeviceError:  # asking about a device of another machine is what a server is for
+        target = None
+    if target is None:
+        return remote.lookup(op.name, query if device == "auto" else {**query, "device": device})
+    try:
+        return remote.lookup(op.name, {**query, "target": target.digest})
+    except UnknownTarget:
+        stated = {name: str(value) for name, value in target.as_dict()["toolchain"].items() if value is not None}
+        return remote.lookup(op.name, {**query, "device": target.name, **stated})
+
+
+def match_named(name: str) -> Match:
+    """A kind of match by name. Raises: UnknownName."""
+    if name not in get_args(Match):
+        raise UnknownName(name, "a kind of match", get_args(Match), "--min-match")
+    return cast(Match, name)

@@ -1,0 +1,54 @@
+"""Artifact: what a compiler made of a Candidate, and the Backend port that makes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from ...cache.records import Failure, Incident
+from ...templates.template import Argument, Candidate, Launch
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A binary on this machine's disk and how to call it."""
+
+    backend: str
+    path: Path
+    launch: Launch
+    threads_per_block: int = 0  # GPU only
+    smem_bytes: int = 0  # dynamic shared memory of one block
+    registers: int = 0  # of one thread
+    spill_bytes: int = 0  # of one thread
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self) | {"path": str(self.path)}
+
+    @staticmethod
+    def from_dict(data: Mapping[str, Any]) -> Artifact:
+        launch = dict(data["launch"])
+        launch["arguments"] = tuple(Argument(**argument) for argument in launch["arguments"])
+        launch["grid"] = tuple(launch["grid"])
+        return Artifact(**{**data, "path": Path(data["path"]), "launch": Launch(**launch)})
+
+
+@dataclass(frozen=True, slots=True)
+class ChildSpec:
+    """How the measuring child of a device is started."""
+
+    device: str  # which Device tuner/measure/devices.py opens: "cpu", "cuda:0"
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+class Backend(Protocol):
+    """Makes artifacts of candidates for one kind of device."""
+
+    name: str
+
+    def compile(self, candidate: Candidate, folder: Path) -> Artifact | Failure | Incident:
+        """Compile into `folder`. Safe to call from several threads. Never raises for the candidate's faults."""
+
+    def close(self) -> None:
+        """End helper processes. Idempotent."""

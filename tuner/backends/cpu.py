@@ -1,0 +1,72 @@
+"""C templates on this machine's processor."""
+
+from __future__ import annotations
+
+import errno
+import re
+import subprocess
+from pathlib import Path
+
+from ...cache.records import Failure, Incident
+from ...spaces.canonical import digest
+from ...spaces.targets import Target, Toolchain
+from ...templates.template import Candidate
+from .artifact import Artifact, ChildSpec
+from .compilers import Compiler
+from .cpu_target import this_cpu
+
+COMPILE_TIMEOUT_S = 60.0
+
+
+def cpu_target(compiler: Compiler | None, threads: int | None) -> Target:
+    """This machine's processor with its C compiler; without one, only lookups make sense of it."""
+    toolchain = Toolchain() if compiler is None else Toolchain(compiler=compiler.version, flags=" ".join(compiler.flags))
+    return Target(this_cpu(threads), toolchain)
+
+
+def child_spec(target: Target) -> ChildSpec:
+    """The measuring child runs kernels and the vendor library with the target's threads."""
+    threads = str(target.symbols()["threads"])
+    pools = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")
+    return ChildSpec("cpu", dict.fromkeys(pools, threads))
+
+
+class CpuBackend:
+    """Compiles C sources with the machine's compiler, one process per source."""
+
+    name = "cpu"
+
+    def __init__(self, compiler: Compiler) -> None:
+        self.compiler = compiler
+
+    def compile(self, candidate: Candidate, folder: Path) -> Artifact | Failure | Incident:
+        name = f"{candidate.template}-{digest([candidate.source, self.compiler.version, self.compiler.flags])}"
+        source = folder / f"{name}{candidate.suffix}"
+        binary = folder / f"{name}.so"
+        command = [*self.compiler.command, *self.compiler.flags, str(source), "-o", str(binary), "-lm"]
+        try:
+            source.write_text(candidate.source)
+            # A session of its own, so that Ctrl-C ends the study and not this compile with a false failure.
+            done = subprocess.run(
+                command, capture_output=True, text=True, timeout=COMPILE_TIMEOUT_S, check=False, start_new_session=True
+            )
+        except subprocess.TimeoutExpired:
+            return Failure("timeout", f"compiling took longer than {COMPILE_TIMEOUT_S:g} s")
+        except OSError as error:
+            return Incident("disk full" if error.errno == errno.ENOSPC else "compiler", f"{folder}: {error}")
+        if done.returncode != 0:
+            return _verdict(done.returncode, done.stderr)
+        return Artifact(self.name, binary, candidate.launch)
+
+    def close(self) -> None:
+        """Nothing to end."""
+
+
+def _verdict(code: int, log: str) -> Failure | Incident:
+    """Whose fault a failed compile is: the source's, or the machine's."""
+    if "No space left on device" in log:
+        return Incident("disk full", "the compiler found no space left on the device")
+    if code == -9 or "Killed signal" in log:
+        return Incident("memory killer", "the compiler was killed")
+    errors = re.findall(r"error: .*", log) or log.strip().splitlines()[-1:] or [f"the compiler ended with {code}"]
+    return Failure("compile", "; ".join(errors[:3])[:500])

@@ -1,0 +1,44 @@
+"""Budget: how long a study may go on, in trials and in seconds, whichever ends first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..spaces.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Limits of one study; a trial is one config tried, whatever came of it."""
+
+    trials: int = 200
+    time_s: float = 120.0
+
+    def __post_init__(self) -> None:
+        if self.trials < 1 or not self.time_s > 0:
+            raise UsageError(
+                f"a budget of {self.trials} trials and {self.time_s} s holds nothing: both must be above 0."
+            )
+
+
+class Spending:
+    """What a running study has used of its budget."""
+
+    def __init__(self, budget: Budget, clock: Callable[[], float], already: int = 0) -> None:
+        self.budget = budget
+        self.trials = already  # known from an earlier, interrupted run of the same study
+        self._clock = clock
+        self._started_s = clock()
+
+    @property
+    def elapsed_s(self) -> float:
+        return self._clock() - self._started_s
+
+    @property
+    def trials_left(self) -> int:
+        return max(0, self.budget.trials - self.trials)
+
+    @property
+    def spent(self) -> bool:
+        return self.trials_left == 0 or self.elapsed_s >= self.budget.time_s

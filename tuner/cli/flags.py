@@ -1,0 +1,57 @@
+"""Flags of an op's commands, made from its description."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from inspect import Parameter, Signature
+from typing import Any
+
+import typer
+
+from ...templates.op import Field, Op
+
+DEVICE_HELP = "auto, cpu, cuda, or cuda:1 for the second GPU"
+
+
+def flag_name(field: str) -> str:
+    """`kv_heads` as `--kv-heads`."""
+    return "--" + field.replace("_", "-")
+
+
+def option(name: str, kind: Any, default: Any, help: str, **more: Any) -> Parameter:
+    """A keyword parameter that typer reads as an option."""
+    info = typer.Option(default, flag_name(name), help=help, **more)
+    return Parameter(name, Parameter.KEYWORD_ONLY, default=info, annotation=kind)
+
+
+def op_options(op: Op) -> list[Parameter]:
+    """--shape and every field of the op; the op checks the values, so that the rule and its words live once."""
+    shape = option("shape", str, ..., f"{op.shape_format}, such as {op.example}", metavar=op.shape_format)
+    return [shape, *(_field_option(field) for field in op.fields)]
+
+
+def _field_option(field: Field) -> Parameter:
+    kind = str if field.choices else int
+    metavar = "|".join(field.choices) if 0 < len(field.choices) <= 4 else None
+    help = field.help if metavar or not field.choices else f"{field.help} ({', '.join(field.choices)})"
+    return option(field.name, kind | None if field.default is None else kind, field.default, help, metavar=metavar)
+
+
+def fields_of(op: Op, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Dims and fields of the op among parsed flags. Raises: ShapeError."""
+    return {**op.parse_shape(values["shape"]), **{field.name: values[field.name] for field in op.fields}}
+
+
+def with_signature(
+    function: Callable[..., Any], name: str, doc: str, parameters: Sequence[Parameter]
+) -> Callable[..., Any]:
+    """`function(**values)` dressed as a command with these options."""
+
+    def command(**values: Any) -> Any:
+        return function(values)
+
+    command.__name__ = name
+    command.__doc__ = doc
+    command.__signature__ = Signature(list(parameters))  # type: ignore[attr-defined]  # read by typer
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return command

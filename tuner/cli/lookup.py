@@ -1,0 +1,88 @@
+"""`tune lookup OP …`: the best known config, without tuning; from this machine's database or from a server."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from ...templates.catalogue import ops
+from ...templates.op import Op
+from .flags import fields_of, op_options, option, with_signature
+
+if TYPE_CHECKING:
+    from ...cache.records import Answer
+
+_DEVICE_HELP = "auto, cpu, cuda, cuda:1; with --server also a device's name as recorded there"
+
+
+def lookup_group() -> typer.Typer:
+    """`tune lookup` with one command per op."""
+    group = typer.Typer(
+        help="The best known config of a problem, without tuning.",
+        epilog="Example: tune lookup gemm --shape 1024x1024x1024",
+        no_args_is_help=True,
+        rich_markup_mode=None,
+    )
+    for op in ops().values():
+        group.command(op.name, epilog=f"Example: tune lookup {op.name} --shape {op.example}")(_command(op))
+    # One command would take the group's place; typer keeps the op's name only beside a callback.
+    group.callback()(lambda: None)
+    return group
+
+
+def _command(op: Op) -> Any:
+    options = [
+        *op_options(op),
+        option("device", str, "auto", _DEVICE_HELP),
+        option("policy", str, "cold", "how times were taken: caches cold or warm", metavar="cold|warm"),
+        option("min_match", str, "stale", "the farthest match accepted", metavar="exact|stale|near|model"),
+        option("db", str | None, None, "SQLAlchemy URL of the database [env KERNTUNE_DB]", metavar="URL"),
+        option("server", str | None, None, "ask this server instead [env KERNTUNE_SERVER]", metavar="URL"),
+        option("json", bool, False, "one JSON object on standard output", is_flag=True),
+    ]
+    doc = f"The best known config of {op.summary}; measures nothing."
+    return with_signature(lambda values: _run(op, values), op.name, doc, options)
+
+
+def _run(op: Op, values: Mapping[str, Any]) -> None:
+    from ...cache.wire import answer_to_json
+    from ...spaces.errors import NoAnswer
+    from .. import asking, settings
+
+    server = values["server"] or (None if values["db"] else settings.read().server_url)
+    fields = fields_of(op, values)
+    words = {name: values[name] for name in ("device", "policy", "min_match")}
+    if server:
+        answer, misses = asking.ask_server(server, op, fields, **words), []
+    else:
+        answer, misses = asking.ask_store(op, fields, **words, db_url=values["db"])
+    if answer is None:
+        nearest = f" The nearest record differs in: {'; '.join(misses)}." if misses else ""
+        raise NoAnswer(
+            f"nothing is known about {op.name} {values['shape']} ({server or 'this machine'}).{nearest} "
+            f"Tune it: tune {op.name} --shape {values['shape']}"
+        )
+    if values["json"]:
+        print(json.dumps(answer_to_json(answer), allow_nan=False))  # noqa: T201 -- the command's own answer
+    else:
+        _print(op, answer)
+
+
+def _print(op: Op, answer: Answer) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+
+    from .words import time_of
+
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(f"config    {escape(repr(answer.config))}")
+    console.print(f"template  {escape(answer.template)}")
+    speedup = f", {answer.speedup:.2f} × {answer.baseline_name}" if answer.speedup else ""
+    console.print(f"time      {time_of(answer.median_us)} ± {time_of(answer.spread_us)}{escape(speedup)}")
+    differing = f": {'; '.join(answer.differences)}" if answer.differences else ""
+    console.print(f"match     {answer.match}{escape(differing)}")
+    when = answer.recorded_at.isoformat(timespec="seconds")
+    console.print(f"evidence  {answer.samples} samples on {escape(answer.target.name)}, {when}, {escape(answer.recorded_by)}")

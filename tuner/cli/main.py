@@ -1,0 +1,36 @@
+"""`tune`: the command line. Heavy imports live inside the commands, so that `tune --help` answers at once."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from . import exits
+from .doctor import doctor
+from .lookup import lookup_group
+from .serve import serve
+from .tune import add_tuning_commands
+
+
+def make_app() -> typer.Typer:
+    """The app with every command; those of the ops are made from their descriptions."""
+    app = typer.Typer(
+        name="tune",
+        help="Find the fastest kernel for your problem, measured on your device and remembered.",
+        epilog="Example: tune gemm --shape 1024x1024x1024",
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,  # rich would triple the time of --help
+        pretty_exceptions_enable=False,
+    )
+    add_tuning_commands(app)
+    app.add_typer(lookup_group(), name="lookup")
+    app.command(epilog="Example: tune serve --port 8420")(serve)
+    app.command(epilog="Example: tune doctor")(doctor)
+    return app
+
+
+def main() -> None:
+    """Entry point of the console script: run a command, and end with the exit code its outcome has."""
+    sys.exit(exits.guarded(make_app()))

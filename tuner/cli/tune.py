@@ -1,0 +1,62 @@
+"""`tune gemm …`: one tuning command per op."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import typer
+
+from ...templates.catalogue import ops
+from ...templates.op import Op
+from .exits import INTERRUPTED
+from .flags import DEVICE_HELP, fields_of, op_options, option, with_signature
+
+
+def add_tuning_commands(app: typer.Typer) -> None:
+    """Add `tune <op>` for every op of the catalogue."""
+    for op in ops().values():
+        command = _command(op)
+        app.command(op.name, epilog=f"Example: tune {op.name} --shape {op.example}")(command)
+
+
+def _command(op: Op) -> Any:
+    options = [
+        *op_options(op),
+        option("device", str, "auto", DEVICE_HELP),
+        option("template", list[str], [], "only this template; may be given several times"),
+        option("trials", int, 200, "configs to try at most"),
+        option("time", float, 120.0, "seconds to search at most", metavar="SECONDS"),
+        option("sampler", str, "tpe", "how configs are chosen: random, tpe"),
+        option("seed", int, 0, "of the search"),
+        option("policy", str, "cold", "how times are taken: caches cold or warm", metavar="cold|warm"),
+        option("force", bool, False, "measure again, whatever is known", is_flag=True),
+        option("db", str | None, None, "SQLAlchemy URL of the database [env KERNTUNE_DB]", metavar="URL"),
+        option("json", bool, False, "one JSON object on standard output", is_flag=True),
+    ]
+    doc = f"Tune {op.summary} for this machine: search, check, measure, remember."
+    return with_signature(lambda values: _run(op, values), op.name, doc, options)
+
+
+def _run(op: Op, values: Mapping[str, Any]) -> int:
+    from .. import api
+    from ..budget import Budget
+    from .progress import ProgressView
+    from .result import print_json, print_report
+
+    request = api.Request(
+        op=op.name,
+        fields=fields_of(op, values),
+        device=values["device"],
+        templates=tuple(values["template"]),
+        budget=Budget(values["trials"], values["time"]),
+        sampler=values["sampler"],
+        seed=values["seed"],
+        policy=values["policy"],
+        force=values["force"],
+        db_url=values["db"],
+    )
+    with ProgressView() as view:
+        report = api.run(request, api.Watch(view.started, view.trial))
+    (print_json if values["json"] else print_report)(report)
+    return INTERRUPTED if report.interrupted else 0

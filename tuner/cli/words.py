@@ -1,0 +1,31 @@
+"""Numbers as people read them."""
+
+from __future__ import annotations
+
+from ...spaces.problems import Problem
+
+
+def time_of(us: float) -> str:
+    """A kernel's time: 850 ns, 13.6 µs, 7.12 ms, 1.25 s."""
+    for limit, scale, unit in ((1.0, 1e3, "ns"), (1e3, 1.0, "µs"), (1e6, 1e-3, "ms")):
+        if us < limit:
+            return f"{us * scale:.3g} {unit}" if us * scale < 100 else f"{us * scale:.0f} {unit}"
+    return f"{us / 1e6:.3g} s"
+
+
+def tflops(problem: Problem, us: float) -> float:
+    """TFLOP/s: the problem's floating-point operations over its time."""
+    return problem.dim("flops") / us / 1e6
+
+
+def rate(problem: Problem, us: float) -> str:
+    """GFLOP/s below one TFLOP/s, else TFLOP/s."""
+    value = tflops(problem, us)
+    return f"{value:.1f} TFLOP/s" if value >= 1 else f"{value * 1e3:.1f} GFLOP/s"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as 45 s or 2 min 5 s."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    return f"{seconds // 60:.0f} min {seconds % 60:.0f} s"

@@ -1,0 +1,101 @@
+"""LocalEngine: compile on all cores of this machine, measure in one child process."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from ...cache.records import Baseline, Failure, Incident, Measurement, Policy
+from ...spaces.problems import Problem
+from ...templates.template import Candidate
+from ..backends.artifact import Artifact, Backend, ChildSpec
+from ..measure.session import Crash, Message, Session, TimedOut
+from .engine import Compiled, Measured, PlayoffResult
+
+MEASURE_S = 0.06
+"""Timed seconds of one candidate: enough for a median within a few percent, which the playoff then settles."""
+
+PLAYOFF_S = 6.0
+
+GRACE_S = 20.0
+"""What a request may take beyond its work: the child's start, imports, random inputs."""
+
+SLOWEST_FLOPS = 2e9
+"""Work per second below which a kernel counts as hung; a naive loop on one core does that much."""
+
+
+class LocalEngine:
+    """See Engine. Artifacts lie in a folder of their own under the cache directory until `close`."""
+
+    def __init__(
+        self,
+        problem: Problem,
+        policy: Policy,
+        backends: Mapping[str, Backend],
+        child: ChildSpec,
+        cache_dir: Path,
+        workers: int,
+    ) -> None:
+        self.workers = workers
+        self._request: Message = {"problem": problem.as_dict(), "policy": policy.as_dict()}
+        self._work_s = problem.dim("flops") / SLOWEST_FLOPS
+        self._backends = backends
+        self._session = Session(child.environment, {"do": "open", "device": child.device})
+        cache_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._folder = Path(tempfile.mkdtemp(prefix="study-", dir=cache_dir))
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="compile")
+
+    def compile(self, candidates: Sequence[Candidate]) -> Iterator[Compiled]:
+        yield from self._pool.map(self._compile, candidates)
+
+    def measure(self, artifact: Artifact, seed: int) -> Measured:
+        request = {"do": "measure", "artifact": artifact.as_dict(), "seed": seed, "time_s": MEASURE_S}
+        outcome = self._measure(request)
+        if isinstance(outcome, Failure) and (outcome.kind == "timeout" or "out of memory" in outcome.reason):
+            outcome = self._measure(request)  # a busy machine is slow once; a slow config is slow twice
+        return outcome
+
+    def playoff(self, artifacts: Mapping[str, Artifact], seed: int) -> PlayoffResult | Failure | Incident:
+        named = {name: artifact.as_dict() for name, artifact in artifacts.items()}
+        reply = self._ask({"do": "playoff", "artifacts": named, "seed": seed, "time_s": PLAYOFF_S}, 20 * len(named) + 20)
+        if not isinstance(reply, dict):
+            return reply
+        times: dict[str, Any] = reply["samples_us"]
+        vendor = times.pop("vendor", None)
+        baseline = None if vendor is None else Baseline(reply["vendor"], tuple(vendor))
+        return PlayoffResult({name: Measurement(tuple(taken)) for name, taken in times.items()}, baseline)
+
+    def close(self) -> None:
+        self._session.close()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        for backend in self._backends.values():
+            backend.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _compile(self, candidate: Candidate) -> Compiled:
+        return self._backends[candidate.backend].compile(candidate, self._folder)
+
+    def _measure(self, request: Message) -> Measured:
+        reply = self._ask(request, 12)
+        return reply if not isinstance(reply, dict) else Measurement(tuple(reply["samples_us"]))
+
+    def _ask(self, request: Message, calls: int) -> Message | Failure | Incident:
+        """The child's reply; its faults and the kernel's as values. `calls`: how often the kernel may run."""
+        timeout_s = GRACE_S + calls * self._work_s
+        reply = self._session.ask({**self._request, **request}, timeout_s)
+        if isinstance(reply, TimedOut):
+            return Failure("timeout", f"no answer within {reply.after_s:.0f} s; the process was killed")
+        if isinstance(reply, Crash):
+            if reply.signal == signal.SIGKILL:
+                return Incident("memory killer", f"the measuring process was {reply.detail}")
+            return Failure("runtime", f"the measuring process was {reply.detail}" if reply.signal else reply.detail)
+        if "failure" in reply:
+            return Failure(**reply["failure"])
+        if "incident" in reply:
+            return Incident(**reply["incident"])
+        return reply

@@ -1,0 +1,59 @@
+"""Lanes: the templates that compete in a study, and whose turn it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from ..spaces.config import Config
+from ..spaces.feasible import FeasibleSpace
+from ..templates.template import KernelTemplate
+from .samplers.sampler import Sampler
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """One template of a study: what can be chosen, who chooses, and which guesses come first."""
+
+    template: KernelTemplate
+    feasible: FeasibleSpace
+    sampler: Sampler
+    seeds: tuple[Config, ...]
+
+    @property
+    def default(self) -> Config:
+        """What would run without tuning: the best guess, or the first config there is."""
+        if self.seeds:
+            return self.seeds[0]
+        first: Config = self.feasible[0]
+        return first
+
+
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """A config that is to be tried."""
+
+    lane: Lane
+    row: int
+
+    @property
+    def config(self) -> Config:
+        config: Config = self.lane.feasible[self.row]
+        return config
+
+
+def picks(lanes: Sequence[Lane]) -> Iterator[Pick]:
+    """What to try, one at a time: every lane's seeds, then the samplers in turn until all are exhausted."""
+    for lane in lanes:
+        for config in (lane.default, *lane.seeds):
+            row = lane.feasible.index(config)
+            if lane.sampler.claim(row):
+                yield Pick(lane, row)
+    waiting = list(lanes)
+    while waiting:
+        for lane in tuple(waiting):
+            chosen = lane.sampler.ask()
+            if chosen is None:
+                waiting.remove(lane)
+            else:
+                yield Pick(lane, chosen)

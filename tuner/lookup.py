@@ -1,0 +1,160 @@
+"""Lookup: ranks recorded facts into an Answer. Pure: the records are handed in, nothing is read or run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import get_args
+
+from ..cache.records import Answer, Match, Measurement, Policy, Record, RecordKey
+from ..spaces.errors import UnknownName
+from ..spaces.problems import Problem
+from ..spaces.targets import TOOLCHAIN_FIELDS, Comparison, Target, Toolchain
+
+TOOLCHAIN_NOT_STATED = "toolchain not stated"
+NOTHING_STATED = Toolchain()
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """A device by its recorded name, and as much of the toolchain as the caller said; None is a field not stated."""
+
+    device: str
+    toolchain: Toolchain = NOTHING_STATED
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What is asked: a problem, how it is timed, and where it will run."""
+
+    problem: Problem
+    policy: Policy
+    where: Target | Stated
+
+
+@dataclass(frozen=True, slots=True)
+class _Hit:
+    record: Record
+    measurement: Measurement
+    differences: tuple[str, ...]
+
+    @property
+    def match(self) -> Match:
+        return "stale" if self.differences else "exact"
+
+    @property
+    def order(self) -> tuple[int, float, float, str]:
+        """Fewer differences (none is exact), then newest, then fastest, then the smallest digest."""
+        stamp = self.record.recorded_at.timestamp()
+        return len(self.differences), -stamp, self.measurement.median_us, self.record.config.digest
+
+
+def rank(query: Query, records: Sequence[Record], min_match: Match = "stale") -> Answer | None:
+    """The best answer that these records give, or None. `min_match` is the farthest kind of match accepted.
+
+    Problem and policy must be the query's own, and so must the device; a difference of toolchain makes a match stale.
+    Raises: UnknownName for a `min_match` there is not.
+    """
+    kinds = get_args(Match)
+    if min_match not in kinds:
+        raise UnknownName(min_match, "a kind of match", kinds)
+    accepted = kinds[: kinds.index(min_match) + 1]
+    hits = [hit for hit in _hits(query, records) if hit.match in accepted]
+    if not hits:
+        return None
+    best = min(hits, key=lambda hit: hit.order)
+    return answer_from(best.record, best.measurement, best.differences)
+
+
+def answer_from(record: Record, measurement: Measurement, differences: tuple[str, ...] = ()) -> Answer:
+    """The answer a record gives: exact where nothing differs, else stale with the slowdown unknown."""
+    return Answer(
+        config=record.config,
+        template=record.template,
+        match="stale" if differences else "exact",
+        problem=record.key.problem,
+        target=record.key.target,
+        policy=record.key.policy,
+        median_us=measurement.median_us,
+        spread_us=measurement.spread_us,
+        samples=len(measurement.samples_us),
+        recorded_at=record.recorded_at,
+        recorded_by=record.recorded_by,
+        baseline_name=record.baseline.name if record.baseline else None,
+        baseline_us=record.baseline.median_us if record.baseline else None,
+        differences=differences,
+        expected_slowdown=None if differences else 1.0,
+    )
+
+
+def seen_from(target: Target, answer: Answer, min_match: Match = "stale") -> Answer | None:
+    """An answer that was found by device name, judged again by the whole target; None where it is another device's.
+
+    A server that never saw the target cannot know that the name is all that is the same.
+    """
+    places = target.compare(answer.target)
+    if places.hard or (places.soft and min_match == "exact"):
+        return None
+    match: Match = "stale" if places.soft else "exact"
+    slowdown = None if places.soft else 1.0
+    return replace(answer, match=match, differences=places.soft, expected_slowdown=slowdown)
+
+
+def explain_miss(query: Query, records: Sequence[Record]) -> list[str]:
+    """What the nearest record differs in, field by field; empty where there is no record to be near to.
+
+    The records may be of other problems: `m: 4096 here, 2048 stored` is an explanation too.
+    """
+    unsaid = _unsaid(query.where, records)
+    explained = []
+    for record in records:
+        places = _compare(query.where, record.key.target, unsaid)
+        # With the record's own target, a key differs in problem and policy alone.
+        words = RecordKey(query.problem, record.key.target, query.policy).explain_difference(record.key)
+        explained.append([*words, *places.hard, *places.soft])
+    return min(explained, key=lambda differences: (len(differences), differences), default=[])
+
+
+def _hits(query: Query, records: Sequence[Record]) -> list[_Hit]:
+    unsaid = _unsaid(query.where, records)
+    found = []
+    for record in records:
+        places = _compare(query.where, record.key.target, unsaid)
+        same = record.key.problem == query.problem and record.key.policy == query.policy and not places.hard
+        if same and record.measurement is not None:
+            found.append(_Hit(record, record.measurement, places.soft))
+    return found
+
+
+def _compare(where: Target | Stated, stored: Target, unsaid: Sequence[str]) -> Comparison:
+    if isinstance(where, Target):
+        return where.compare(stored)
+    if where.device != stored.name:
+        return Comparison(hard=(f"device: {where.device} here, {stored.name} stored",))
+    device = stored.as_dict()["device"]
+    differing = [f"{name}: not stated here, {device[name]} stored" for name in unsaid]
+    return Comparison(soft=(*_toolchain_differences(where.toolchain, stored.toolchain), *differing))
+
+
+def _toolchain_differences(stated: Toolchain, stored: Toolchain) -> list[str]:
+    """A tool that had no part in the stored time does not matter, whatever was stated of it."""
+    if stated == NOTHING_STATED:
+        return [TOOLCHAIN_NOT_STATED]
+    differences = []
+    for name in TOOLCHAIN_FIELDS:
+        here, there = getattr(stated, name), getattr(stored, name)
+        if there is not None and here != there:
+            differences.append(f"{name}: {'not stated' if here is None else here} here, {there} stored")
+    return differences
+
+
+def _unsaid(where: Target | Stated, records: Sequence[Record]) -> list[str]:
+    """Device fields that a name alone leaves open: those in which the recorded devices of that name differ.
+
+    One processor model stands in machines of 2 and of 64 usable cores; none of their times is exact for the name.
+    """
+    if isinstance(where, Target):
+        return []
+    namesakes = [record.key.target.as_dict()["device"] for record in records if record.key.target.name == where.device]
+    first = namesakes[0] if namesakes else {}
+    return [name for name, value in first.items() if any(device.get(name) != value for device in namesakes)]

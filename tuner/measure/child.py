@@ -1,0 +1,125 @@
+"""The measuring child: `python -m kerntune.tuner.measure.child`, one per device, disposable.
+
+It reads requests as frames on standard input and answers each with one frame on what was standard output; a kernel
+that prints goes to standard error. It ends when its input ends, or when its parent is gone.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from ...cache.records import Failure, FailureKind, Policy
+from ...templates.catalogue import op_named
+from ..backends.artifact import Artifact
+from . import correctness, playoff, timing
+from .device import Device, Kernel, LaunchError, open_device
+from .frames import encode, read_frame
+from .workload import Workload
+
+Message = dict[str, Any]
+
+
+class Child:
+    """Answers requests about one device; keeps its arrays from one request to the next."""
+
+    def __init__(self) -> None:
+        self._device: Device | None = None
+        self._workload: Workload | None = None
+        self._workload_key: object = None
+        self._verbs: dict[str, Callable[[Message], Message]] = {
+            "open": self._open,
+            "compile": self._compile,
+            "measure": self._measure,
+            "playoff": self._playoff,
+        }
+
+    def answer(self, request: Message) -> Message:
+        """One reply. Faults of the kernel become a Failure here; this is the one place that catches everything."""
+        try:
+            return self._verbs[request["do"]](request)
+        except LaunchError as error:
+            return _failure("launch", error)
+        except MemoryError as error:
+            return _failure("runtime", f"out of memory: {error}")
+        except Exception as error:  # noqa: BLE001 -- a kernel's fault must become a Failure, whatever it is
+            return _failure("runtime", f"{type(error).__name__}: {error}")
+
+    def _open(self, request: Message) -> Message:
+        self._device = open_device(request["device"])
+        return {"ok": True}
+
+    def _compile(self, request: Message) -> Message:
+        from ..backends.triton_compiler import compile_source
+
+        return compile_source(request)
+
+    def _measure(self, request: Message) -> Message:
+        workload = self._work(request)
+        kernel = self._load(request["artifact"])
+        failure = correctness.check(workload, kernel, request["seed"])
+        if failure is not None:
+            return _failure(failure.kind, failure.reason)
+        return {"samples_us": timing.measure(workload, kernel, request["time_s"]).samples_us}
+
+    def _playoff(self, request: Message) -> Message:
+        workload = self._work(request)
+        kernels = {name: self._load(artifact) for name, artifact in request["artifacts"].items()}
+        workload.refresh(request["seed"])
+        vendor = self._opened.vendor(workload.problem)
+        if vendor is not None:
+            kernels["vendor"] = vendor[1]
+        times = playoff.playoff(workload, kernels, request["time_s"])
+        return {"vendor": vendor and vendor[0], "samples_us": {name: m.samples_us for name, m in times.items()}}
+
+    @property
+    def _opened(self) -> Device:
+        if self._device is None:
+            raise RuntimeError("no device is open")
+        return self._device
+
+    def _load(self, artifact: Message) -> Kernel:
+        return self._opened.load(Artifact.from_dict(artifact))
+
+    def _work(self, request: Message) -> Workload:
+        """The arrays of the request's problem; made anew only when the problem or the policy changes."""
+        key = (request["problem"], request["policy"])
+        if self._workload is None or self._workload_key != key:
+            self._workload = None  # let go of the old arrays before the new ones are made
+            op = op_named(request["problem"]["op"])
+            fields = {name: value for name, value in request["problem"].items() if name != "op"}
+            problem = op.problem("cpu", **fields)  # every field is named: no default of a device is taken
+            self._workload = Workload(op, problem, Policy(**request["policy"]), self._opened, request["seed"])
+            self._workload_key = key
+        return self._workload
+
+
+def _failure(kind: FailureKind, reason: object) -> Message:
+    failure = Failure(kind, str(reason)[:2000])
+    return {"failure": {"kind": failure.kind, "reason": failure.reason}}
+
+
+def _end_with_parent(parent: int) -> None:
+    """A hung kernel cannot read the end of its input: look for the parent instead."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
+
+
+def main() -> None:
+    """Serve until the input ends."""
+    channel = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+    child = Child()
+    while (request := read_frame(sys.stdin.buffer)) is not None:
+        channel.write(encode(child.answer(request)))
+        channel.flush()
+
+
+if __name__ == "__main__":
+    main()

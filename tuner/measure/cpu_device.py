@@ -1,0 +1,98 @@
+"""The processor as a Device: numpy arrays, shared objects through ctypes, numpy's BLAS as the vendor."""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import os
+import time
+from collections.abc import Sequence
+
+import numpy as np
+
+from ...cache.records import Policy
+from ...spaces.problems import Problem
+from ...templates.op import Array, Buffer
+from ..backends.artifact import Artifact
+from ..backends.cpu_target import this_cpu
+from .device import Arrays, Kernel, LaunchError, Timer
+
+_DTYPES = {"fp32": np.float32, "fp16": np.float16, "int8": np.int8, "int32": np.int32}
+
+PAUSE_S = 0.05
+"""OpenBLAS's threads spin for 26 ms after a call (2^26 cycles) and libgomp's for some ms: longer than both."""
+
+
+class CpuDevice:
+    """See Device."""
+
+    xp = np
+    pause_s = PAUSE_S
+
+    def __init__(self) -> None:
+        cpu = this_cpu(None)
+        self.cache_bytes = cpu.l3_bytes or cpu.l2_bytes
+
+    def random(self, buffer: Buffer, seed: int) -> Array:
+        rng = np.random.default_rng(seed)
+        if buffer.dtype in ("int8", "int32"):
+            return rng.integers(-128, 128, buffer.shape).astype(_DTYPES[buffer.dtype])
+        return rng.standard_normal(buffer.shape, dtype=np.float32).astype(_DTYPES[buffer.dtype], copy=False)
+
+    def empty(self, buffer: Buffer) -> Array:
+        return np.empty(buffer.shape, _DTYPES[buffer.dtype])
+
+    def poison(self, array: Array) -> None:
+        array.fill(np.nan if array.dtype.kind == "f" else np.iinfo(array.dtype).min)
+
+    def widen(self, array: Array, dtype: str) -> Array:
+        return array
+
+    def load(self, artifact: Artifact) -> Kernel:
+        try:
+            function = ctypes.CDLL(str(artifact.path), mode=os.RTLD_NOW | os.RTLD_LOCAL)[artifact.launch.entry]
+        except (OSError, AttributeError) as error:
+            raise LaunchError(f"the shared object does not load: {error}") from None
+        function.restype = ctypes.c_int
+        names = [argument.name for argument in artifact.launch.arguments]
+        function.argtypes = [ctypes.c_void_p] * len(names)
+
+        def run(arrays: Arrays) -> None:
+            if function(*(arrays[name].ctypes.data for name in names)) != 0:
+                raise LaunchError("the kernel found no memory for its workspace")
+
+        return run
+
+    def vendor(self, problem: Problem) -> tuple[str, Kernel] | None:
+        if problem.op != "gemm" or problem["dtype"] != "fp32" or problem["epilogue"] != "none":
+            return None
+        layout = str(problem["layout"])
+
+        def run(arrays: Arrays) -> None:
+            a = arrays["a"] if layout[0] == "n" else arrays["a"].T
+            b = arrays["b"] if layout[1] == "n" else arrays["b"].T
+            np.matmul(a, b, out=arrays["c"])
+
+        return f"numpy {np.__version__} ({_blas_name()})", run
+
+    def timer(self, kernel: Kernel, sets: Sequence[Arrays], calls: int, policy: Policy) -> Timer:
+        turn = itertools.cycle(sets)
+
+        def block() -> list[float]:
+            samples = []
+            for _ in range(calls):
+                arrays = next(turn)
+                start_ns = time.perf_counter_ns()
+                kernel(arrays)
+                samples.append((time.perf_counter_ns() - start_ns) / 1e3)
+            return samples
+
+        return block
+
+    def finish(self) -> None:
+        """Calls return when they are done."""
+
+
+def _blas_name() -> str:
+    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]  # type: ignore[call-overload,index]  # numpy's stub says None
+    return f"{blas.get('name', 'BLAS')} {blas.get('version', '')}".strip()

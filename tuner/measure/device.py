@@ -1,0 +1,68 @@
+"""Device: the port the measuring child works through, and which devices it can open."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from ...cache.records import Policy
+from ...spaces.errors import DeviceError
+from ...spaces.problems import Problem
+from ...templates.op import Array, Buffer
+from ..backends.artifact import Artifact
+
+Arrays = Mapping[str, Array]
+Kernel = Callable[[Arrays], None]
+"""Runs on the arrays by buffer name; may return before the work is done. Raises LaunchError, RuntimeFault."""
+
+Timer = Callable[[], list[float]]
+"""Times one block of calls; µs per sample."""
+
+
+class LaunchError(Exception):
+    """The kernel could not be started: bad geometry, too many resources, no memory for its workspace."""
+
+
+class Device(Protocol):
+    """One device of this process. Not thread-safe: one kernel runs at a time."""
+
+    xp: Any  # array module: numpy, cupy
+    cache_bytes: int  # of the last-level cache, which a cold measurement must outgrow
+    pause_s: float  # between contenders, so that one's spinning threads do not run into the other
+
+    def random(self, buffer: Buffer, seed: int) -> Array:
+        """Fresh N(0,1) data (full range for integers), rounded to the buffer's dtype."""
+
+    def empty(self, buffer: Buffer) -> Array:
+        """An array of the buffer's shape and dtype, not initialised."""
+
+    def poison(self, array: Array) -> None:
+        """Fill with NaN (the smallest integer), so that what is not written shows."""
+
+    def widen(self, array: Array, dtype: str) -> Array:
+        """The array in a type `xp` computes with; bf16 lies in memory as bits."""
+
+    def load(self, artifact: Artifact) -> Kernel:
+        """A kernel of an artifact. Raises: LaunchError."""
+
+    def vendor(self, problem: Problem) -> tuple[str, Kernel] | None:
+        """The vendor library's name and kernel for a problem, or None where there is none."""
+
+    def timer(self, kernel: Kernel, sets: Sequence[Arrays], calls: int, policy: Policy) -> Timer:
+        """A timer of `calls` calls in a row that walk through `sets`."""
+
+    def finish(self) -> None:
+        """Wait for all work. Raises: RuntimeError if some of it failed."""
+
+
+def open_device(name: str) -> Device:
+    """The device of a ChildSpec: `cpu`, or `cuda:0`. Raises: DeviceError."""
+    if name == "cpu":
+        from .cpu_device import CpuDevice
+
+        return CpuDevice()
+    if name.startswith("cuda:"):
+        from .cuda_device import CudaDevice
+
+        return CudaDevice(int(name.removeprefix("cuda:")))
+    raise DeviceError(f'"{name}" is no device a child can open: cpu, or cuda:<number>.')

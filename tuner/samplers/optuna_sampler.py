@@ -1,0 +1,88 @@
+"""Optuna's samplers over feasible configs only: ask and tell on an in-memory study."""
+
+from __future__ import annotations
+
+import logging
+import math
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import optuna
+from optuna.samplers import BaseSampler, TPESampler
+from optuna.trial import FrozenTrial, TrialState
+
+from ...spaces.feasible import FeasibleSpace
+from .rows import Rows
+
+
+class RandomRows(BaseSampler):  # type: ignore[misc]  # optuna is not typed for mypy here
+    """Unseen feasible configs, uniformly."""
+
+    def __init__(self, rows: Rows, seed: int) -> None:
+        self._rows = rows
+
+    def infer_relative_search_space(self, study: Any, trial: FrozenTrial) -> dict[str, Any]:
+        return dict(self._rows.distributions)
+
+    def sample_relative(self, study: Any, trial: FrozenTrial, search_space: dict[str, Any]) -> dict[str, Any]:
+        return self._rows.point(self._rows.random())
+
+    def sample_independent(self, study: Any, trial: FrozenTrial, name: str, distribution: Any) -> Any:
+        raise AssertionError(f"every parameter is sampled together, {name} was asked for alone")
+
+
+class TpeRows(TPESampler):  # type: ignore[misc]  # optuna is not typed for mypy here
+    """Optuna's multivariate TPE; each proposal is moved to the nearest unseen feasible config."""
+
+    def __init__(self, rows: Rows, seed: int) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # multivariate, constant_liar
+            super().__init__(seed=seed, multivariate=True, constant_liar=True)
+        self._rows = rows
+
+    def infer_relative_search_space(self, study: Any, trial: FrozenTrial) -> dict[str, Any]:
+        return dict(self._rows.distributions)
+
+    def sample_relative(self, study: Any, trial: FrozenTrial, search_space: dict[str, Any]) -> dict[str, Any]:
+        proposed = super().sample_relative(study, trial, search_space)  # empty during its start-up trials
+        row = self._rows.nearest(proposed) if proposed else self._rows.random()
+        return self._rows.point(row)
+
+
+class OptunaSampler:
+    """Sampler over an Optuna study in memory. Times are told as logarithms: a ratio matters, not a difference."""
+
+    def __init__(self, feasible: FeasibleSpace, make: Callable[[Rows, int], BaseSampler], seed: int) -> None:
+        logging.getLogger("optuna").setLevel(logging.WARNING)  # a line per trial would break the progress view
+        self._rows = Rows(feasible, seed)
+        self._study = optuna.create_study(sampler=make(self._rows, seed))
+        self._asked: dict[int, optuna.Trial] = {}
+
+    def ask(self) -> int | None:
+        return self._take() if self._rows.unseen.any() else None
+
+    def claim(self, row: int) -> bool:
+        if not self._rows.unseen[row]:
+            return False
+        self._study.enqueue_trial(self._rows.point(row))
+        return self._take() == row
+
+    def _take(self) -> int:
+        trial = self._study.ask(self._rows.distributions)
+        row = self._rows.row(trial.params)
+        self._rows.unseen[row] = False
+        self._asked[row] = trial
+        return row
+
+    def tell(self, row: int, median_us: float | None) -> None:
+        self._rows.unseen[row] = False
+        state = TrialState.FAIL if median_us is None else TrialState.COMPLETE
+        value = None if median_us is None else math.log(median_us)
+        if row in self._asked:
+            self._study.tell(self._asked.pop(row), value, state=state)
+            return
+        point, distributions = self._rows.point(row), self._rows.distributions
+        self._study.add_trial(
+            optuna.trial.create_trial(state=state, value=value, params=point, distributions=distributions)
+        )

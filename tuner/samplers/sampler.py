@@ -1,0 +1,18 @@
+"""Sampler: the port that chooses which feasible config is tried next."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Sampler(Protocol):
+    """Chooses rows of one FeasibleSpace, each once. Pure given its seed and what it was told. Not thread-safe."""
+
+    def ask(self) -> int | None:
+        """A row of its own choice that nobody saw yet; None when none is left."""
+
+    def claim(self, row: int) -> bool:
+        """Take this row as if it had been chosen; False if it was seen before."""
+
+    def tell(self, row: int, median_us: float | None) -> None:
+        """What came of a row: its time, or None for a failure. Rows never asked for (known from before) count too."""

@@ -1,0 +1,39 @@
+"""What the server asks of this floor, answered from a store."""
+
+from __future__ import annotations
+
+from ..cache.records import Answer, Match
+from ..cache.store import Store
+from ..spaces.targets import Target
+from ..templates import catalogue
+from . import lookup
+from .lookup import Query
+
+
+class StoreServices:
+    """Lookups in one store. As safe to call from several threads as the store is; it owns the store it is given."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def targets(self) -> list[Target]:
+        """Every target a record is known for, by name. Raises: StoreError."""
+        records = (record for op in catalogue.ops() for record in self._store.candidates(op))
+        found = {record.key.target.digest: record.key.target for record in records}
+        return sorted(found.values(), key=lambda target: (target.name, target.digest))
+
+    def lookup(self, query: Query, min_match: Match = "stale") -> Answer | None:
+        """The best answer known, no farther than `min_match`. Raises: StoreError."""
+        return lookup.rank(query, self._store.candidates(query.problem.op, query.problem.digest), min_match)
+
+    def explain_miss(self, query: Query) -> list[str]:
+        """What the nearest record differs in: of the problem itself, else of the whole op. Raises: StoreError."""
+        same_problem = self._store.candidates(query.problem.op, query.problem.digest)
+        return lookup.explain_miss(query, same_problem or self._store.candidates(query.problem.op))
+
+    def ready(self) -> None:
+        """Return if the store answers. Raises: StoreError."""
+        self._store.candidates("gemm", problem_digest="asked only to see whether the store answers")
+
+    def close(self) -> None:
+        self._store.close()

@@ -1,0 +1,202 @@
+"""The study: one search for one problem on one target within one budget.
+
+It asks samplers for configs, has them compiled and measured, and stores each result before it looks at the next one.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import islice
+
+from ..cache.records import Baseline, Failure, Incident, Measurement, Phase, Record, RecordKey
+from ..cache.store import Store
+from ..spaces.config import Config
+from ..spaces.errors import DeviceError
+from ..templates.template import Candidate, KernelTemplate
+from .backends.artifact import Artifact
+from .budget import Spending
+from .engine.engine import Compiled, Engine
+from .lanes import Lane, Pick, picks
+
+INCIDENTS_IN_A_ROW = 3
+"""So many troubles of the machine with no result between them end the study."""
+
+FINALISTS = 4
+"""Configs that meet in the playoff, beside the default and the vendor library."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One config tried, as a progress view sees it."""
+
+    record: Record
+    best: Record | None
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What came of the configs tried; rejected: refused by a limit before they ran."""
+
+    measured: int
+    failed: int
+    rejected: int
+
+    @staticmethod
+    def of(records: Sequence[Record]) -> Counts:
+        """Counts of distinct configs; of several records of one, the latest says what came of it."""
+        latest = {(record.template_digest, record.config.digest): record.outcome for record in records}
+        kinds = Counter("ok" if isinstance(outcome, Measurement) else outcome.kind for outcome in latest.values())
+        return Counts(kinds["ok"], kinds.total() - kinds["ok"] - kinds["constraints"], kinds["constraints"])
+
+
+@dataclass
+class Study:
+    """A running search; `know` what is stored, then `run` once."""
+
+    key: RecordKey
+    lanes: Sequence[Lane]
+    engine: Engine
+    store: Store
+    spending: Spending
+    recorded_by: str
+    seed: int
+    on_trial: Callable[[Trial], None] = lambda trial: None
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    records: list[Record] = field(default_factory=list)
+    interrupted: bool = False
+    best: Record | None = None
+    _measured: int = 0
+    _incidents_in_a_row: int = 0
+
+    def know(self, records: Sequence[Record]) -> None:
+        """Take over what an earlier run of this study stored; each config counts as tried."""
+        by_template = {lane.template.digest: lane for lane in self.lanes}
+        for record in {(r.template_digest, r.config.digest): r for r in records if r.phase == "search"}.values():
+            lane = by_template.get(record.template_digest)
+            row = None if lane is None else lane.feasible.find(record.config)
+            if lane is not None and row is not None:
+                self._learn(Pick(lane, row), record)
+
+    def run(self) -> Record | None:
+        """Search until the budget is spent, then the playoff; the winner, or the best so far if interrupted.
+
+        Raises: DeviceError after three incidents in a row, StoreError if a result cannot be stored.
+        """
+        try:
+            self._search()
+            if self.best is not None:
+                self._playoff()
+        except KeyboardInterrupt:
+            self.interrupted = True
+        return self.best
+
+    def _search(self) -> None:
+        waiting = picks(self.lanes)
+        while not self.spending.spent:
+            batch = list(islice(waiting, min(self.engine.workers, self.spending.trials_left)))
+            if not batch:
+                return  # every feasible config was tried
+            candidates = [self._candidate(pick) for pick in batch]
+            for pick, candidate, compiled in zip(batch, candidates, self.engine.compile(candidates), strict=True):
+                self._try(pick, candidate, compiled)
+                if self.spending.spent:
+                    return
+
+    def _try(self, pick: Pick, candidate: Candidate, compiled: Compiled) -> None:
+        """Measure one candidate, once more if the machine was at fault, and store what came of it."""
+        outcome = self._measure(compiled)
+        if isinstance(outcome, Incident):
+            self._note(outcome)
+            (compiled,) = self.engine.compile([candidate])
+            outcome = self._measure(compiled)
+        if isinstance(outcome, Incident):
+            return self._note(outcome)
+        self._incidents_in_a_row = 0
+        record = self._record(pick.lane.template, pick.config, outcome)
+        self.store.add(record)
+        self._learn(pick, record)
+        return self.on_trial(Trial(record, self.best))
+
+    def _playoff(self) -> None:
+        """Time the best few, the default and the vendor library interleaved; the winner is the best from then on."""
+        by_template = {lane.template.digest: lane for lane in self.lanes}
+        finalists = {str(place): record for place, record in enumerate(self._finalists())}
+        configs = [(by_template[record.template_digest], record.config) for record in finalists.values()]
+        compiled = self.engine.compile([self._candidate(Pick(lane, lane.feasible.index(c))) for lane, c in configs])
+        artifacts = {name: made for name, made in zip(finalists, compiled, strict=True) if isinstance(made, Artifact)}
+        if not artifacts:
+            return
+        result = self.engine.playoff(artifacts, self.seed)
+        if isinstance(result, Failure | Incident):
+            self.store.add_incident(self.key, Incident("playoff", result.reason))
+            return
+        times = []
+        for name, measurement in result.measurements.items():
+            lane = by_template[finalists[name].template_digest]
+            record = self._record(lane.template, finalists[name].config, measurement, "playoff", result.baseline)
+            self.store.add(record)
+            times.append((measurement.median_us, record.config.digest, record))
+        self.best = min(times)[2]
+
+    def _finalists(self) -> list[Record]:
+        """The fastest configs, and the default of the fastest one's template where it ran."""
+        ranked = sorted((record for record in self.records if record.measurement), key=_rank)
+        lane = next(lane for lane in self.lanes if lane.template.digest == ranked[0].template_digest)
+        default = [r for r in ranked[FINALISTS:] if r.config == lane.default and r.template == lane.template.name]
+        return ranked[:FINALISTS] + default
+
+    def _measure(self, compiled: Compiled) -> Measurement | Failure | Incident:
+        if not isinstance(compiled, Artifact):
+            return compiled
+        self._measured += 1
+        return self.engine.measure(compiled, self.seed + self._measured)
+
+    def _learn(self, pick: Pick, record: Record) -> None:
+        self.records.append(record)
+        self.spending.trials += 1
+        measurement = record.measurement
+        pick.lane.sampler.tell(pick.row, None if measurement is None else measurement.median_us)
+        if measurement is not None and (self.best is None or _rank(record) < _rank(self.best)):
+            self.best = record
+
+    def _note(self, incident: Incident) -> None:
+        self.store.add_incident(self.key, incident)
+        self._incidents_in_a_row += 1
+        if self._incidents_in_a_row >= INCIDENTS_IN_A_ROW:
+            raise DeviceError(
+                f"{INCIDENTS_IN_A_ROW} troubles of the machine in a row, the last: {incident.kind}: {incident.reason}. "
+                "What was measured is kept; run the same command again once the machine is well."
+            )
+
+    def _candidate(self, pick: Pick) -> Candidate:
+        return pick.lane.template.candidate(pick.lane.feasible, self.key.problem, self.key.target, pick.config)
+
+    def _record(
+        self,
+        template: KernelTemplate,
+        config: Config,
+        outcome: Measurement | Failure,
+        phase: Phase = "search",
+        baseline: Baseline | None = None,
+    ) -> Record:
+        return Record(
+            key=self.key,
+            template=template.name,
+            template_digest=template.digest,
+            space_digest=template.space.digest,
+            config=config,
+            outcome=outcome,
+            recorded_at=self.now(),
+            recorded_by=self.recorded_by,
+            phase=phase,
+            baseline=baseline,
+        )
+
+
+def _rank(record: Record) -> tuple[float, str]:
+    """Faster first; ties by digest, so that the same data give the same order."""
+    measurement = record.measurement
+    return (float("inf") if measurement is None else measurement.median_us, record.config.digest)

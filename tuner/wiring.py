@@ -1,0 +1,127 @@
+"""Wiring: the only file that names concrete stores, backends and engines. Samplers have their own registry."""
+
+from __future__ import annotations
+
+import os
+import re
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..cache.records import Policy
+from ..spaces.errors import NoCompiler, UnknownName
+from ..spaces.problems import Problem
+from ..spaces.targets import Target
+from . import settings
+from .hosts import Host
+from .settings import Settings
+
+if TYPE_CHECKING:
+    from ..cache.remote import RemoteAnswers
+    from ..cache.store import Store
+    from .engine.engine import Engine
+    from .serving import StoreServices
+
+
+def open_store(config: Settings, url: str | None = None) -> Store:
+    """The database of this URL, or of the settings; made if it is not there. Raises: StoreError."""
+    from ..cache.sql import SqlStore
+
+    return SqlStore.open(url or config.db_url)
+
+
+def shown_url(url: str) -> str:
+    """A database URL as it may be shown: without its password."""
+    from sqlalchemy.engine import make_url
+
+    return make_url(url).render_as_string(hide_password=True)
+
+
+def open_remote(config: Settings, url: str) -> RemoteAnswers:
+    """Lookups of a server."""
+    from ..cache.remote import RemoteAnswers
+
+    return RemoteAnswers(url, config.api_key)
+
+
+def server_services() -> StoreServices:
+    """What the server of this process is handed: the store its settings name. Raises: StoreError."""
+    from .serving import StoreServices
+
+    return StoreServices(open_store(settings.read()))
+
+
+def open_host(name: str, config: Settings) -> Host:
+    """The device of that name: auto, cpu, cuda, cuda:1. Raises: UnknownName, DeviceError."""
+    if name == "cpu":
+        return _cpu_host(config)
+    if name == "auto":
+        return _auto_host(config)
+    if match := re.fullmatch(r"(?:cuda|gpu)(?::(\d{1,3}))?", name):
+        return _gpu_host(config, int(match.group(1) or 0))
+    raise UnknownName(name, "a device", ["auto", "cpu", "cuda", "cuda:1"], "--device")
+
+
+def _auto_host(config: Settings) -> Host:
+    """The GPU where there is one that can be used, else the processor; a GPU left unused is said."""
+    from .backends.gpu_target import gpu_count, missing_gpu_packages
+
+    if gpu_count() == 0:
+        return _cpu_host(config)
+    missing = missing_gpu_packages()
+    if not missing:
+        return _gpu_host(config, 0)
+    hint = f"a GPU is here, but {', '.join(missing)} is not installed: pip install 'kerntune[gpu]'. Using the processor."
+    host = _cpu_host(config)
+    return Host(host.target, host.backends, host.engine, host.memory_bytes, {**host.notes, "gpu": hint})
+
+
+def _cpu_host(config: Settings) -> Host:
+    from .backends.compilers import find_compiler
+    from .backends.cpu import cpu_target
+
+    try:
+        compiler, missing = find_compiler(config.compiler), None
+    except NoCompiler as error:
+        compiler, missing = None, error
+    target = cpu_target(compiler, config.threads)
+
+    def engine(problem: Problem, policy: Policy) -> Engine:
+        if compiler is None:
+            raise missing or NoCompiler("no C compiler")
+        from .backends.cpu import CpuBackend, child_spec
+        from .engine.local import LocalEngine
+
+        backends = {"cpu": CpuBackend(compiler)}
+        return LocalEngine(problem, policy, backends, child_spec(target), config.cache_dir, _cores(target))
+
+    notes = {} if missing is None else {"compiler": str(missing)}
+    return Host(target, frozenset({"cpu"}), engine, _free_memory, notes)
+
+
+def _gpu_host(config: Settings, index: int) -> Host:
+    from .backends.gpu_target import gpu_target
+
+    target = gpu_target(index)
+
+    def engine(problem: Problem, policy: Policy) -> Engine:
+        from .backends.triton import TritonBackend, gpu_child_spec
+        from .engine.local import LocalEngine
+
+        workers = len(os.sched_getaffinity(0))
+        backends = {"triton": TritonBackend(target, workers)}
+        return LocalEngine(problem, policy, backends, gpu_child_spec(index), config.cache_dir, workers)
+
+    memory = int(target.symbols()["memory_bytes"])
+    return Host(target, frozenset({"triton"}), engine, partial(int, memory), {})
+
+
+def _cores(target: Target) -> int:
+    return int(target.symbols()["cores"])
+
+
+def _free_memory() -> int:
+    """MemAvailable of /proc/meminfo, bytes."""
+    text = Path("/proc/meminfo").read_text()
+    match = re.search(r"MemAvailable:\s+(\d+) kB", text)
+    return int(match.group(1)) * 1024 if match else 0
