@@ -53,9 +53,9 @@ def locate(text: str) -> Location:
     url = url.set(drivername=DRIVERS[backend])
     if backend != "sqlite":
         return Location(url, None, url.set(drivername=backend).render_as_string(hide_password=True))
-    if not url.database or url.database == ":memory:" or url.database.startswith("file:") or url.query or url.host:
+    if not _is_plain_file(url):
         raise StoreError(f'"{text}" names no plain file (--db, KERNTUNE_DB). Write {FORMS}.')
-    path = Path(url.database).expanduser().absolute()
+    path = Path(os.path.expanduser(url.database or "")).absolute()  # noqa: PTH111 - Path's own raises for ~nobody
     return Location(url.set(database=str(path)), path, str(path))
 
 
@@ -84,7 +84,7 @@ def refuse_network_file_system(path: Path) -> None:
         mounts = Path("/proc/self/mounts").read_text(errors="surrogateescape")
     except OSError:
         return
-    kind = network_file_system(path.resolve(), mounts)
+    kind = network_file_system(Path(os.path.realpath(path)), mounts)
     if kind:
         raise StoreError(
             f"{path} lies on a network file system ({kind}), where SQLite loses data when two machines write. "
@@ -111,6 +111,17 @@ def _mounts(text: str) -> Iterator[tuple[Path, str, str]]:
         if len(words) >= 4:
             point = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), words[1])
             yield Path(point), words[2], words[3]
+
+
+def _is_plain_file(url: URL) -> bool:
+    name = url.database or ""
+    return (
+        name != ""
+        and name != ":memory:"
+        and not name.startswith("file:")
+        and "\0" not in name
+        and not (url.query or url.host)
+    )
 
 
 def _without_password(text: str) -> str:

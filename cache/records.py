@@ -38,7 +38,7 @@ class Policy:
         """The policy `--policy cold|warm` means on a kind of device. Raises: UnknownName."""
         if name not in get_args(CacheState):
             raise UnknownName(name, "a policy", get_args(CacheState), "--policy")
-        return Policy.default_for(device_kind, cast(CacheState, name))
+        return Policy.default_for(device_kind, cast("CacheState", name))
 
     def as_dict(self) -> dict[str, str]:
         return {"cache": self.cache, "launch": self.launch}
@@ -175,6 +175,6 @@ class Answer:
 def _differences(here: Mapping[str, Any], there: Mapping[str, Any], prefix: str = "") -> list[str]:
     return [
         f"{prefix}{name}: {here.get(name)} here, {there.get(name)} stored"
-        for name in here | there
+        for name in {**here, **there}
         if here.get(name) != there.get(name)
     ]

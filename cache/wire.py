@@ -65,7 +65,7 @@ def answer_from_json(data: Mapping[str, Any]) -> Answer:
             expected_slowdown=data["expected_slowdown"],
             generation=data["generation"],
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise UsageError(f"not an answer: {type(error).__name__} {error}. Is the server of another version?") from None
 
 
@@ -88,4 +88,5 @@ def stamp_to_text(stamp: datetime) -> str:
 
 
 def stamp_from_text(text: str) -> datetime:
+    """The stamp `stamp_to_text` wrote, in UTC."""
     return datetime.fromisoformat(text).astimezone(UTC)

@@ -45,6 +45,7 @@ class UnknownName(UsageError):
 
     def __init__(self, name: object, what: str, known: Iterable[str], where: str = "") -> None:
         names = sorted(known)
+        self.known = tuple(names)
         close = get_close_matches(str(name), names, n=1)
         hint = f' Did you mean "{close[0]}"?' if close else ""
         super().__init__(f'"{name}" is not {what}. Known: {", ".join(names)}{f" ({where})" if where else ""}.{hint}')

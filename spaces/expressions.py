@@ -252,7 +252,9 @@ def as_expr(operand: object) -> Expr:
         return operand
     if isinstance(operand, int | float | str | bool):
         return Const(operand)
-    raise SpaceError(f"{operand!r} cannot stand in an expression: it takes parameters, problem.*, target.* and plain values.")
+    raise SpaceError(
+        f"{operand!r} cannot stand in an expression: it takes parameters, problem.*, target.* and plain values."
+    )
 
 
 def min_(*operands: Operand) -> Expr:

@@ -136,7 +136,7 @@ class FeasibleSpace(Sequence[Config]):
             bound.add(parameter.name)
             table = self._cut(table, waiting, derived, bound)
         for constraint in waiting:
-            constraint.expression.value(self._columns(table, derived.keys() ^ self.declaration.derived.keys()))  # names the unknown one
+            constraint.expression.value(self._columns(table))  # raises, with the name that nothing binds
         table.flags.writeable = False
         return table
 
@@ -149,7 +149,7 @@ class FeasibleSpace(Sequence[Config]):
             late = condition.names() - bound - set(self.declaration.derived)
             if late:
                 raise SpaceError(f"when({condition}, {parameter.name}): add {', '.join(sorted(late))} before it.")
-            active = np.broadcast_to(condition.value(self._columns(table, self.declaration.derived)), count).astype(bool)
+            active = np.broadcast_to(condition.value(self._columns(table)), count).astype(bool)
         copies = np.where(active, len(parameter.values), 1)
         total = int(copies.sum())
         if total > MAX_ROWS:
@@ -188,15 +188,15 @@ class FeasibleSpace(Sequence[Config]):
                 applies &= table[:, position] != ABSENT
         keep = ~applies
         if applies.any():
-            keep[applies] = expression.value(self._columns(table[applies], self.declaration.derived))
+            keep[applies] = expression.value(self._columns(table[applies]))
         return keep
 
-    def _columns(self, table: IndexTable, derived: Any) -> dict[str, Column]:
+    def _columns(self, table: IndexTable) -> dict[str, Column]:
         env: dict[str, Column] = dict(self._constants)
         for position, parameter in enumerate(self.parameters[: table.shape[1]]):
             env[parameter.name] = np.asarray(parameter.values)[table[:, position]]
         for name, expression in self.declaration.derived.items():
-            if name in derived and expression.names() <= env.keys():
+            if expression.names() <= env.keys():
                 env[name] = expression.value(env)
         return env
 
@@ -232,5 +232,5 @@ def _with_numbers(expression: Expr, env: Mapping[str, Any]) -> str:
     """A refused comparison with the numbers on both sides: `smem_bytes 114,688 <= target.smem… 101,376`."""
     if not isinstance(expression, Call) or len(expression.operands) != 2:
         return str(expression)
-    left, right = (f"{operand} = {_plain(operand.value(env))}" if operand.names() else str(operand) for operand in expression.operands)
+    left, right = (f"{side} = {_plain(side.value(env))}" if side.names() else str(side) for side in expression.operands)
     return f"{left} {expression.function} {right}"

@@ -1,6 +1,6 @@
 """Target: where a problem is computed, and with which tools.
 
-Identity is what stays: device, limits, toolchain. Readings that move (clock, temperature, free memory) never belong here.
+Identity is what stays: device, limits, toolchain. Readings that move (clock, temperature, free memory) are not here.
 """
 
 from __future__ import annotations
@@ -122,7 +122,9 @@ class Target:
     def from_dict(data: Mapping[str, Any]) -> Target:
         """The target `as_dict` described. Raises: UsageError for anything else."""
         try:
-            device_data = {name: tuple(v) if isinstance(v, list) else v for name, v in data["device"].items()}
+            device_data: dict[str, Any] = {
+                name: tuple(v) if isinstance(v, list) else v for name, v in data["device"].items()
+            }
             device: Device = Cpu(**device_data) if data["kind"] == "cpu" else Gpu(**device_data)
             return Target(device, Toolchain(**data["toolchain"]))
         except (KeyError, TypeError, AttributeError) as error:
@@ -144,7 +146,8 @@ class Target:
     def compare(self, other: Target) -> Comparison:
         """What differs from `other`: hard for the device, soft for the toolchain and the power limit."""
         here, there = self.fields(), other.fields()
-        hard, soft = [], []
+        hard: list[str] = []
+        soft: list[str] = []
         for name in here | there:
             if here.get(name) != there.get(name):
                 soft_field = name in TOOLCHAIN_FIELDS or name in SOFT_DEVICE_FIELDS
@@ -156,7 +159,7 @@ def _said(known: Mapping[str, Any], name: str) -> str:
     value = known.get(name)
     if isinstance(value, list):
         return "+".join(value)
-    return "none" if value is None else str(value)
+    return str(value)
 
 
 def _plain(data: dict[str, Any]) -> dict[str, Any]:

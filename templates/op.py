@@ -104,7 +104,7 @@ class Op:
         for part, letter in zip(parts, self.letters, strict=True):
             if not (part.isascii() and part.isdigit()) or not 1 <= int(part[:20]) <= MAX_DIM:
                 raise ShapeError(
-                    f'{letter} is "{part}" in "{text}" ({where}): each dim is an integer from 1 to {MAX_DIM:,}. {example}'
+                    f'{letter} is "{part}" in "{text}" ({where}): a dim is an integer from 1 to {MAX_DIM:,}. {example}'
                 )
         return {letter: int(part) for letter, part in zip(self.letters, parts, strict=True)}
 

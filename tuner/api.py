@@ -16,8 +16,8 @@ from ..spaces.feasible import FeasibleSpace
 from ..spaces.problems import Problem
 from ..templates.catalogue import op_named, templates_named
 from ..templates.template import KernelTemplate
-from . import lookup as ranking
 from . import asking, settings, wiring
+from . import lookup as ranking
 from .budget import Budget, Spending
 from .hosts import Host
 from .lanes import Lane
@@ -133,11 +133,11 @@ def run(request: Request, watch: Watch | None = None) -> Report:
     store = wiring.open_store(config, request.db_url)
     try:
         digests = [template.digest for template in spaces]
-        best = None if request.force else store.best(key, digests)
+        best = store.best(key, digests)
         known = [] if request.force else [r for r in store.records(key) if r.template_digest in digests]
-        cached, interrupted = best is not None and best.phase == "playoff", False
+        cached, interrupted = best is not None and best.phase == "playoff" and not request.force, False
         if not cached:
-            study = _study(request, key, host, spaces, store, known, watch or Watch())
+            study = _study(request, key, host, _lanes(request, key, spaces, best), store, known, watch or Watch())
             best, interrupted, known = study.best, study.interrupted, study.records
     finally:
         store.close()
@@ -183,26 +183,30 @@ def feasible_spaces(
     return found
 
 
+def _lanes(
+    request: Request, key: RecordKey, spaces: Mapping[KernelTemplate, FeasibleSpace], best: Record | None
+) -> list[Lane]:
+    """A lane for each template, with its seeds; the best known config is met again first."""
+    lanes = []
+    for template, feasible in spaces.items():
+        held = best.config if best is not None and best.template_digest == template.digest else None
+        incumbent = held if held is not None and held in feasible else None
+        seeds = tuple(template.seed_configs(feasible, key.problem, key.target))
+        lanes.append(Lane(template, feasible, make_sampler(request.sampler, feasible, request.seed), seeds, incumbent))
+    return lanes
+
+
 def _study(
     request: Request,
     key: RecordKey,
     host: Host,
-    spaces: Mapping[KernelTemplate, FeasibleSpace],
+    lanes: Sequence[Lane],
     store: Store,
     known: Sequence[Record],
     watch: Watch,
 ) -> Study:
     """Run one study to its end."""
     _check_memory(key.problem, host)
-    lanes = [
-        Lane(
-            template,
-            feasible,
-            make_sampler(request.sampler, feasible, request.seed),
-            tuple(template.seed_configs(feasible, key.problem, host.target)),
-        )
-        for template, feasible in spaces.items()
-    ]
     engine = host.engine(key.problem, key.policy)
     try:
         spending = Spending(request.budget, time.monotonic)

@@ -60,11 +60,12 @@ def ask_server(
         return remote.lookup(op.name, {**query, "target": target.digest})
     except UnknownTarget:
         stated = {name: str(value) for name, value in target.as_dict()["toolchain"].items() if value is not None}
-        return remote.lookup(op.name, {**query, "device": target.name, **stated})
+        answer = remote.lookup(op.name, {**query, "device": target.name, **stated})
+        return answer and lookup.seen_from(target, answer, match_named(min_match))
 
 
 def match_named(name: str) -> Match:
     """A kind of match by name. Raises: UnknownName."""
     if name not in get_args(Match):
         raise UnknownName(name, "a kind of match", get_args(Match), "--min-match")
-    return cast(Match, name)
+    return cast("Match", name)

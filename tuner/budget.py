@@ -39,6 +39,6 @@ class Spending:
     def trials_left(self) -> int:
         return max(0, self.budget.trials - self.trials)
 
-    @property
-    def spent(self) -> bool:
+    def is_spent(self) -> bool:
+        """Whether either limit is reached."""
         return self.trials_left == 0 or self.elapsed_s >= self.budget.time_s

@@ -19,6 +19,7 @@ class Lane:
     feasible: FeasibleSpace
     sampler: Sampler
     seeds: tuple[Config, ...]
+    incumbent: Config | None = None  # the winner so far, met again first and in the playoff
 
     @property
     def default(self) -> Config:
@@ -27,6 +28,12 @@ class Lane:
             return self.seeds[0]
         first: Config = self.feasible[0]
         return first
+
+    @property
+    def first(self) -> tuple[Config, ...]:
+        """What is tried before anything is searched."""
+        held = () if self.incumbent is None else (self.incumbent,)
+        return (*held, self.default, *self.seeds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +52,7 @@ class Pick:
 def picks(lanes: Sequence[Lane]) -> Iterator[Pick]:
     """What to try, one at a time: every lane's seeds, then the samplers in turn until all are exhausted."""
     for lane in lanes:
-        for config in (lane.default, *lane.seeds):
+        for config in lane.first:
             row = lane.feasible.index(config)
             if lane.sampler.claim(row):
                 yield Pick(lane, row)

@@ -95,14 +95,14 @@ class Study:
 
     def _search(self) -> None:
         waiting = picks(self.lanes)
-        while not self.spending.spent:
+        while not self.spending.is_spent():
             batch = list(islice(waiting, min(self.engine.workers, self.spending.trials_left)))
             if not batch:
                 return  # every feasible config was tried
             candidates = [self._candidate(pick) for pick in batch]
             for pick, candidate, compiled in zip(batch, candidates, self.engine.compile(candidates), strict=True):
                 self._try(pick, candidate, compiled)
-                if self.spending.spent:
+                if self.spending.is_spent():
                     return
 
     def _try(self, pick: Pick, candidate: Candidate, compiled: Compiled) -> None:
@@ -112,13 +112,14 @@ class Study:
             self._note(outcome)
             (compiled,) = self.engine.compile([candidate])
             outcome = self._measure(compiled)
-        if isinstance(outcome, Incident):
-            return self._note(outcome)
+            if isinstance(outcome, Incident):
+                self._note(outcome)
+                return
         self._incidents_in_a_row = 0
         record = self._record(pick.lane.template, pick.config, outcome)
         self.store.add(record)
         self._learn(pick, record)
-        return self.on_trial(Trial(record, self.best))
+        self.on_trial(Trial(record, self.best))
 
     def _playoff(self) -> None:
         """Time the best few, the default and the vendor library interleaved; the winner is the best from then on."""
@@ -142,11 +143,12 @@ class Study:
         self.best = min(times)[2]
 
     def _finalists(self) -> list[Record]:
-        """The fastest configs, and the default of the fastest one's template where it ran."""
+        """The fastest configs, and where they ran, the default of the fastest one's template and the incumbents."""
         ranked = sorted((record for record in self.records if record.measurement), key=_rank)
-        lane = next(lane for lane in self.lanes if lane.template.digest == ranked[0].template_digest)
-        default = [r for r in ranked[FINALISTS:] if r.config == lane.default and r.template == lane.template.name]
-        return ranked[:FINALISTS] + default
+        lanes = {lane.template.digest: lane for lane in self.lanes}
+        always = {(digest, lane.incumbent) for digest, lane in lanes.items()}
+        always.add((ranked[0].template_digest, lanes[ranked[0].template_digest].default))
+        return ranked[:FINALISTS] + [r for r in ranked[FINALISTS:] if (r.template_digest, r.config) in always]
 
     def _measure(self, compiled: Compiled) -> Measurement | Failure | Incident:
         if not isinstance(compiled, Artifact):

@@ -71,7 +71,9 @@ def _auto_host(config: Settings) -> Host:
     missing = missing_gpu_packages()
     if not missing:
         return _gpu_host(config, 0)
-    hint = f"a GPU is here, but {', '.join(missing)} is not installed: pip install 'kerntune[gpu]'. Using the processor."
+    hint = (
+        f"a GPU is here, but {', '.join(missing)} is not installed: pip install 'kerntune[gpu]'. Using the processor."
+    )
     host = _cpu_host(config)
     return Host(host.target, host.backends, host.engine, host.memory_bytes, {**host.notes, "gpu": hint})
 

@@ -17,7 +17,7 @@ from .op import plain_only
 
 def _space() -> Space:
     s = Space("c_tiled")
-    split, order, pack = s.add(
+    split, _order, pack = s.add(
         choice("SPLIT", "rows", "cols", "shared", "grid"),  # what threads share out
         choice("ORDER", "ji", "ij"),  # which panel stays in L1
         choice("PACK", "ab", "b", "a"),  # which operands are copied into panels
@@ -86,7 +86,10 @@ def _seeds(problem: Problem, target: Target) -> list[dict[str, Any]]:
     )
     tiles = _TILES[target.device.vector_registers]
     vw = target.device.vector_bytes // 4
-    wide = [{"VW": vw, "MR": mr, "NRV": nrv, "KU": 4, "ORDER": "ji", **b} for (mr, nrv), b in zip(tiles, blocks, strict=True)]
+    wide = [
+        {"VW": vw, "MR": mr, "NRV": nrv, "KU": 4, "ORDER": "ji", **b}
+        for (mr, nrv), b in zip(tiles, blocks, strict=True)
+    ]
     small = {"KC": 128, "MC": 48, "NC": 128, "SPLIT": "rows", "KU": 1}
     return wide + [{**seed, **small} for seed in wide]
 

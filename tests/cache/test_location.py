@@ -78,6 +78,13 @@ def test_a_path_that_cannot_be_made_is_a_store_error(tmp_path):
         prepare_file(tmp_path / "file" / "k.db")
 
 
+def test_a_link_that_leads_nowhere_is_a_store_error(tmp_path):
+    """Also a circle of links is only a file that cannot be opened."""
+    (tmp_path / "k.db").symlink_to("k.db")
+    with pytest.raises(StoreError, match=r"k\.db cannot be made or opened: "):
+        prepare_file(tmp_path / "k.db")
+
+
 def test_a_relative_path_is_fixed_at_once(tmp_path, monkeypatch):
     """A later change of folder does not move the database."""
     monkeypatch.chdir(tmp_path)
@@ -103,6 +110,7 @@ def test_postgresql_is_spoken_through_psycopg_3(url):
         "sqlite+aiosqlite:////k.db",
         "sqlite://",
         "sqlite:///:memory:",
+        "sqlite:///k\0.db",
         "sqlite:///file:k.db?uri=true",
         "sqlite://k.db",
     ],

@@ -20,7 +20,9 @@ COMPILE_TIMEOUT_S = 60.0
 
 def cpu_target(compiler: Compiler | None, threads: int | None) -> Target:
     """This machine's processor with its C compiler; without one, only lookups make sense of it."""
-    toolchain = Toolchain() if compiler is None else Toolchain(compiler=compiler.version, flags=" ".join(compiler.flags))
+    toolchain = (
+        Toolchain() if compiler is None else Toolchain(compiler=compiler.version, flags=" ".join(compiler.flags))
+    )
     return Target(this_cpu(threads), toolchain)
 
 

@@ -10,8 +10,12 @@ from ...spaces.errors import DeviceError
 from ...spaces.targets import Cpu
 
 ISA_FLAGS = frozenset(
-    "sse4_2 avx avx2 fma f16c avx512f avx512bw avx512dq avx512vl avx512_vnni avx512_bf16 avx512_fp16 avx_vnni "
-    "amx_tile amx_bf16 amx_int8 asimd asimdhp asimddp sve sve2 bf16 i8mm".split()
+    (
+        *("sse4_2", "avx", "avx2", "fma", "f16c", "avx_vnni"),
+        *("avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vnni", "avx512_bf16", "avx512_fp16"),
+        *("amx_tile", "amx_bf16", "amx_int8"),
+        *("asimd", "asimdhp", "asimddp", "sve", "sve2", "bf16", "i8mm"),
+    )
 )
 """Flags of /proc/cpuinfo that change the code a compiler makes for a kernel."""
 

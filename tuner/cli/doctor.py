@@ -77,7 +77,9 @@ def _compiler() -> Finding:
         from ..backends.compilers import find_compiler
 
         compiler = find_compiler(settings.read().compiler)
-        openmp = "OpenMP" if compiler.openmp else "no OpenMP: kernels run on one thread (Debian: apt-get install libomp-dev)"
+        openmp = (
+            "OpenMP" if compiler.openmp else "no OpenMP: kernels run on one thread (Debian: apt-get install libomp-dev)"
+        )
         return f"{compiler.version} ({' '.join(compiler.command)}), {openmp}"
 
     return _look("compiler", look)

@@ -13,7 +13,7 @@ import typer
 from ...spaces.errors import DeviceError, KerntuneError, NetworkError, NoAnswer, StoreError, UsageError
 
 # typer brings its own click from 0.29 on: the class is reached through a public name of either.
-ClickException = next(cls for cls in typer.BadParameter.__mro__ if cls.__name__ == "ClickException")
+ClickException: Any = next(cls for cls in typer.BadParameter.__mro__ if cls.__name__ == "ClickException")
 
 OUR_BUG = 1
 INTERRUPTED = 130
@@ -38,7 +38,7 @@ def guarded(app: Any) -> int:
     except typer.Exit as done:
         return int(done.exit_code)
     except ClickException as error:
-        error.show()  # type: ignore[attr-defined]
+        error.show()
         return 2
     except KerntuneError as error:
         complain(f"{type(error).__name__}: {error}")

@@ -55,8 +55,9 @@ def _run(op: Op, values: Mapping[str, Any]) -> None:
     server = values["server"] or (None if values["db"] else settings.read().server_url)
     fields = fields_of(op, values)
     words = {name: values[name] for name in ("device", "policy", "min_match")}
+    misses: list[str] = []
     if server:
-        answer, misses = asking.ask_server(server, op, fields, **words), []
+        answer = asking.ask_server(server, op, fields, **words)
     else:
         answer, misses = asking.ask_store(op, fields, **words, db_url=values["db"])
     if answer is None:
@@ -85,4 +86,6 @@ def _print(op: Op, answer: Answer) -> None:
     differing = f": {'; '.join(answer.differences)}" if answer.differences else ""
     console.print(f"match     {answer.match}{escape(differing)}")
     when = answer.recorded_at.isoformat(timespec="seconds")
-    console.print(f"evidence  {answer.samples} samples on {escape(answer.target.name)}, {when}, {escape(answer.recorded_by)}")
+    console.print(
+        f"evidence  {answer.samples} samples on {escape(answer.target.name)}, {when}, {escape(answer.recorded_by)}"
+    )

@@ -51,7 +51,9 @@ class ProgressView:
         """A study begins: say of what, on what, over how many configs."""
         op = op_named(problem.op)
         spaces = ", ".join(f"{lane.template.name} ({len(lane.feasible):,} feasible configs)" for lane in lanes)
-        self._console.print(f"Tuning {op.name} {op.shape_of(problem)} {problem['dtype']} on {host.target.name}: {spaces}")
+        self._console.print(
+            f"Tuning {op.name} {op.shape_of(problem)} {problem['dtype']} on {host.target.name}: {spaces}"
+        )
         if spending.trials:
             self._console.print(f"{spending.trials} trials are known from before; going on from there.")
         for note in host.notes.values():
@@ -78,5 +80,5 @@ class ProgressView:
             best=said,
             pace=f"{per_s:.1f} trials/s, {duration(max(left_s, 0))} left",
         )
-        if self._spending.spent:
+        if self._spending.is_spent():
             self._bar.update(self._task, description="playoff")

@@ -62,7 +62,9 @@ class LocalEngine:
 
     def playoff(self, artifacts: Mapping[str, Artifact], seed: int) -> PlayoffResult | Failure | Incident:
         named = {name: artifact.as_dict() for name, artifact in artifacts.items()}
-        reply = self._ask({"do": "playoff", "artifacts": named, "seed": seed, "time_s": PLAYOFF_S}, 20 * len(named) + 20)
+        reply = self._ask(
+            {"do": "playoff", "artifacts": named, "seed": seed, "time_s": PLAYOFF_S}, 20 * len(named) + 20
+        )
         if not isinstance(reply, dict):
             return reply
         times: dict[str, Any] = reply["samples_us"]
@@ -81,12 +83,12 @@ class LocalEngine:
         return self._backends[candidate.backend].compile(candidate, self._folder)
 
     def _measure(self, request: Message) -> Measured:
-        reply = self._ask(request, 12)
+        reply = self._ask(request, calls=12)
         return reply if not isinstance(reply, dict) else Measurement(tuple(reply["samples_us"]))
 
     def _ask(self, request: Message, calls: int) -> Message | Failure | Incident:
         """The child's reply; its faults and the kernel's as values. `calls`: how often the kernel may run."""
-        timeout_s = GRACE_S + calls * self._work_s
+        timeout_s = GRACE_S + 3 * request["time_s"] + calls * self._work_s
         reply = self._session.ask({**self._request, **request}, timeout_s)
         if isinstance(reply, TimedOut):
             return Failure("timeout", f"no answer within {reply.after_s:.0f} s; the process was killed")

@@ -17,7 +17,8 @@ from ...cache.records import Failure, FailureKind, Policy
 from ...templates.catalogue import op_named
 from ..backends.artifact import Artifact
 from . import correctness, playoff, timing
-from .device import Device, Kernel, LaunchError, open_device
+from .device import Device, Kernel, LaunchError
+from .devices import open_device
 from .frames import encode, read_frame
 from .workload import Workload
 

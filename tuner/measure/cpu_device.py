@@ -7,6 +7,7 @@ import itertools
 import os
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +27,7 @@ PAUSE_S = 0.05
 class CpuDevice:
     """See Device."""
 
-    xp = np
+    xp: Any = np
     pause_s = PAUSE_S
 
     def __init__(self) -> None:
@@ -94,5 +95,5 @@ class CpuDevice:
 
 
 def _blas_name() -> str:
-    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]  # type: ignore[call-overload,index]  # numpy's stub says None
+    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
     return f"{blas.get('name', 'BLAS')} {blas.get('version', '')}".strip()

@@ -1,4 +1,4 @@
-"""Device: the port the measuring child works through, and which devices it can open."""
+"""Device: the port the measuring child works through."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from ...cache.records import Policy
-from ...spaces.errors import DeviceError
 from ...spaces.problems import Problem
 from ...templates.op import Array, Buffer
 from ..backends.artifact import Artifact
@@ -53,16 +52,3 @@ class Device(Protocol):
 
     def finish(self) -> None:
         """Wait for all work. Raises: RuntimeError if some of it failed."""
-
-
-def open_device(name: str) -> Device:
-    """The device of a ChildSpec: `cpu`, or `cuda:0`. Raises: DeviceError."""
-    if name == "cpu":
-        from .cpu_device import CpuDevice
-
-        return CpuDevice()
-    if name.startswith("cuda:"):
-        from .cuda_device import CudaDevice
-
-        return CudaDevice(int(name.removeprefix("cuda:")))
-    raise DeviceError(f'"{name}" is no device a child can open: cpu, or cuda:<number>.')

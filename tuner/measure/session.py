@@ -38,7 +38,9 @@ class TimedOut:
 class Session:
     """One child process, started when first needed and again after it died. Not thread-safe."""
 
-    def __init__(self, environment: Mapping[str, str], opening: Message | None = None, open_timeout_s: float = 60.0) -> None:
+    def __init__(
+        self, environment: Mapping[str, str], opening: Message | None = None, open_timeout_s: float = 60.0
+    ) -> None:
         self._environment = {**os.environ, **environment}
         self._opening = opening
         self._open_timeout_s = open_timeout_s

@@ -1,0 +1,172 @@
+"""triton_tiled: one tile of C per block, masked pointer tiles in grouped order; any size and layout on a GPU.
+
+fp32 is multiplied in full (`input_precision="ieee"`): no tensor core, no tf32 rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ...spaces.expressions import in_, max_, where
+from ...spaces.parameters import choice, pow2
+from ...spaces.problems import Problem
+from ...spaces.space import Space
+from ...spaces.symbols import problem, target
+from ...spaces.targets import Gpu, Target
+from ..limits import (
+    ADDRESSING_REGISTERS,
+    FULL_WAVES,
+    MIN_SUMS_PER_WARP,
+    SMALL_TILE,
+    covers_at_most_twice,
+    registers_a_thread_may_have,
+    staged_smem_bytes,
+    sums_per_thread,
+    tile_count,
+)
+from ..template import Argument, KernelTemplate, Launch
+from .op import plain_only
+
+_DTYPES = ("bf16", "fp16", "fp32")
+_BUFFERS = (("a", "dtype"), ("b", "dtype"), ("c", "out_dtype"))
+
+OLDEST_ARCH = 80
+"""Compute capability times ten: asynchronous copies, which the pipeline is made of, came with sm_80."""
+
+WIDE_INDEX_ELEMENTS = 2**31 - 2**16
+"""Elements of an operand from which offsets take 64 bits: 2^31, less what the last tile may reach past the edge."""
+
+
+def _space() -> Space:
+    s = Space("triton_tiled")
+    block_m, block_n, num_warps = s.add(pow2("BLOCK_M", 16, 256), pow2("BLOCK_N", 16, 256), pow2("num_warps", 1, 16))
+    s.require(covers_at_most_twice(block_m, problem.m), "a tile of twice the rows computes padding")
+    s.require(covers_at_most_twice(block_n, problem.n), "a tile of twice the columns computes padding")
+    tiles = tile_count(problem.m, problem.n, block_m, block_n)
+    s.require(
+        (block_m * block_n >= SMALL_TILE) | (tiles <= target.sm_count * FULL_WAVES),
+        "small tiles read more than they compute, and so many are not needed to fill the chip",
+    )
+    s.require(block_m * block_n >= num_warps * MIN_SUMS_PER_WARP, "a warp needs at least two tensor-core tiles of work")
+    s.require(
+        sums_per_thread(block_m, block_n, num_warps) + ADDRESSING_REGISTERS
+        <= registers_a_thread_may_have(num_warps, target.registers_per_sm),
+        "a thread's sums and addresses must fit its registers",
+    )
+    block_k, num_stages = s.add(pow2("BLOCK_K", 16, 256), choice("num_stages", 1, 2, 3, 4, 5, 6, 7, 8, default=3))
+    s.require(covers_at_most_twice(block_k, problem.k), "a tile of twice the depth computes padding")
+    smem = s.derive(
+        "smem_bytes", staged_smem_bytes(block_m, block_n, block_k, num_stages, problem.a_bytes, problem.b_bytes)
+    )
+    s.require(smem <= target.smem_per_block_bytes, "the stages of A and B must fit a block's shared memory")
+    s.require((num_stages == 1) | (block_k * (num_stages - 1) < problem.k), "stages past the end of K stay empty")
+    order, group = s.add(choice("ORDER", "m", "n"), choice("GROUP", 1, 2, 4, 8, 16, 32, default=8))
+    rows, columns = tile_count(problem.m, 1, block_m, 1), tile_count(1, problem.n, 1, block_n)
+    s.require((order != "m") | (group == 1) | (group <= rows), "a group is no higher than the grid of tiles")
+    s.require((order != "n") | (group == 1) | (group <= columns), "a group is no wider than the grid of tiles")
+    s.require((rows > 1) & (columns > 1) | ((order == "m") & (group == 1)), "a single row of tiles has one order")
+    edge, k_tail, odd_rows = s.add(
+        choice("EDGE", "mask", "wrap"),  # loads over the edge of M and N: masked, or wrapped around
+        choice("K_TAIL", "mask", "peel"),  # the rest of K: a mask in every turn, or a turn of its own
+        choice("ODD_ROWS", "elements", "words"),  # rows at odd addresses: 2-byte loads, or shifted 4-byte words
+    )
+    s.when((problem.m % block_m != 0) | (problem.n % block_n != 0), edge)
+    s.when(problem.k % block_k != 0, k_tail)
+    a_columns = where(in_(problem.layout, "nn", "nt"), problem.k, problem.m)  # of A as it lies in memory
+    b_columns = where(in_(problem.layout, "nn", "tn"), problem.n, problem.k)
+    s.when((problem.a_bytes == 2) & ((a_columns % 2 != 0) | (b_columns % 2 != 0)), odd_rows)
+    elements = max_(problem.m * problem.k, problem.k * problem.n, problem.m * problem.n)
+    s.derive("wide_index", elements >= WIDE_INDEX_ELEMENTS)
+    return s
+
+
+def _supports(problem: Problem, target: Target) -> str | None:
+    if not isinstance(target.device, Gpu) or int(target.device.arch.removeprefix("sm_")) < OLDEST_ARCH:
+        return f"it runs on a GPU of sm_{OLDEST_ARCH} or later"
+    if problem["dtype"] not in _DTYPES:
+        return f"it computes {', '.join(_DTYPES)}, not {problem['dtype']}"
+    if problem["out_dtype"] not in (problem["dtype"], "fp32") or problem["acc_dtype"] != "fp32":
+        return f"it sums in fp32 and stores {problem['dtype']} or fp32"
+    return plain_only(problem)
+
+
+def _launch(problem: Problem, target: Target, values: Mapping[str, Any]) -> Launch:
+    buffers = tuple(Argument(name, f"*{problem[kind]}") for name, kind in _BUFFERS)
+    sizes = tuple(Argument(letter.upper(), "i32", problem.dim(letter)) for letter in "mnk")
+    tiles = -(-problem.dim("m") // values["BLOCK_M"]) * -(-problem.dim("n") // values["BLOCK_N"])
+    options = {name: values[name] for name in ("num_warps", "num_stages")}
+    return Launch("gemm_tiled", (*buffers, *sizes), (tiles, 1, 1), options)
+
+
+def _seeds(problem: Problem, target: Target) -> list[dict[str, Any]]:
+    """Guesses, each shrunk to a small problem; the one that keeps the multiprocessors busiest first."""
+    assert isinstance(target.device, Gpu)
+    shrunk = {_key(seed): seed for seed in (_fitted(problem, *shape) for shape in _SHAPES)}
+    return list(shrunk.values())
+
+
+_SHAPES = (
+    # BLOCK_M, BLOCK_N, BLOCK_K, num_stages, num_warps, GROUP
+    (128, 256, 64, 3, 8, 8),
+    (128, 256, 64, 4, 8, 8),
+    (256, 128, 64, 3, 8, 8),
+    (128, 128, 64, 4, 4, 8),
+    (128, 128, 64, 4, 8, 8),
+    (64, 256, 64, 4, 4, 8),
+    (128, 128, 32, 4, 4, 8),
+    (64, 128, 64, 4, 4, 8),
+    (64, 64, 64, 4, 4, 8),
+    (32, 64, 64, 4, 4, 8),
+    (16, 32, 64, 4, 2, 1),
+    (16, 16, 16, 1, 1, 1),
+)
+
+
+def _fitted(
+    problem: Problem, block_m: int, block_n: int, block_k: int, num_stages: int, num_warps: int, group: int
+) -> dict[str, Any]:
+    """A seed for this problem: tiles no larger than it, and the conditional parameters where they apply."""
+    m, n, k = (problem.dim(letter) for letter in "mnk")
+    block_m, block_n, block_k = _at_most(block_m, m), _at_most(block_n, n), _at_most(block_k, k)
+    rows, columns = -(-m // block_m), -(-n // block_n)
+    while group > rows:
+        group //= 2
+    seed: dict[str, Any] = {
+        "BLOCK_M": block_m,
+        "BLOCK_N": block_n,
+        "num_warps": min(num_warps, max(1, block_m * block_n // MIN_SUMS_PER_WARP)),
+        "BLOCK_K": block_k,
+        "num_stages": max(1, min(num_stages, -(-k // block_k))),
+        "ORDER": "m",
+        "GROUP": group if min(rows, columns) > 1 else 1,
+    }
+    if m % block_m or n % block_n:
+        seed["EDGE"] = "mask"
+    if k % block_k:
+        seed["K_TAIL"] = "mask"
+    lengths = (k if problem["layout"] in ("nn", "nt") else m, n if problem["layout"] in ("nn", "tn") else k)
+    if problem.dim("a_bytes") == 2 and any(length % 2 for length in lengths):
+        seed["ODD_ROWS"] = "elements"
+    return seed
+
+
+def _at_most(block: int, size: int) -> int:
+    """The block, or the power of two that covers a smaller size, at least 16."""
+    return min(block, max(16, 1 << (size - 1).bit_length()))
+
+
+def _key(seed: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(seed.values())
+
+
+TEMPLATE = KernelTemplate(
+    name="triton_tiled",
+    op="gemm",
+    backend="triton",
+    source="triton_tiled.py.jinja",
+    space=_space(),
+    supports=_supports,
+    launch=_launch,
+    seeds=_seeds,
+)

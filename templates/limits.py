@@ -1,0 +1,60 @@
+"""What hardware allows a tile: pure formulas over numbers or symbols, each with its source.
+
+Every function takes parameters, `problem.*` and `target.*`, or plain numbers, and a template states it once in its
+space; the compiler's own figures (tuner/backends/) have the last word.
+"""
+
+from __future__ import annotations
+
+from ..spaces.expressions import Expr, Operand, as_expr, ceil_div, min_
+
+MAX_REGISTERS_PER_THREAD = 255
+"""32-bit registers one thread can name, from sm_35 on. Source: CUDA C++ Programming Guide, compute capabilities."""
+
+ADDRESSING_REGISTERS = 24
+"""Registers a tile kernel needs beside its sums (pointers, masks, loop): 128 sums of a warpgroup took 152 to 168 in
+all, 256 spilled 752 bytes (Triton 3.6 for sm_90, 2026-11-22, from ptxas)."""
+
+MIN_SUMS_PER_WARP = 16 * 16
+"""Elements of C that keep a warp busy: two m16n8 tensor-core tiles. Source: PTX ISA, mma.m16n8k16."""
+
+FULL_WAVES = 16
+"""Blocks per multiprocessor past which more and smaller tiles can no longer fill the chip better."""
+
+SMALL_TILE = 64 * 64
+"""Elements of C under which a tile reads more than it computes: 64 x 64 does 32 FLOP a byte in bf16."""
+
+
+def staged_smem_bytes(
+    block_m: Operand, block_n: Operand, block_k: Operand, stages: Operand, a_bytes: Operand, b_bytes: Operand
+) -> Expr:
+    """Shared memory of one block, bytes: `stages` tiles of A [m,k] and of B [k,n].
+
+    Source: CUTLASS multistage GEMM; Triton 3.6 allocates as much for every tile that fills a pipeline on sm_90.
+    """
+    a_tile = as_expr(block_m) * block_k * a_bytes
+    b_tile = as_expr(block_k) * block_n * b_bytes
+    return as_expr(stages) * (a_tile + b_tile)
+
+
+def sums_per_thread(block_m: Operand, block_n: Operand, num_warps: Operand) -> Expr:
+    """Accumulators of one thread, 32-bit registers: the tile of C shared out among 32 threads a warp."""
+    return ceil_div(as_expr(block_m) * block_n, as_expr(num_warps) * 32)
+
+
+def registers_a_thread_may_have(num_warps: Operand, registers_per_sm: Operand) -> Expr:
+    """32-bit registers of one thread when a single block has the multiprocessor to itself.
+
+    Source: CUDA C++ Programming Guide: a block's threads share the register file, 255 each at most.
+    """
+    return min_(MAX_REGISTERS_PER_THREAD, as_expr(registers_per_sm) // (as_expr(num_warps) * 32))
+
+
+def tile_count(m: Operand, n: Operand, block_m: Operand, block_n: Operand) -> Expr:
+    """Tiles of C, those over the edge included."""
+    return ceil_div(m, block_m) * ceil_div(n, block_n)
+
+
+def covers_at_most_twice(block: Operand, size: Operand, smallest: int = 16) -> Expr:
+    """Whether a tile edge is under twice the dimension, or the smallest there is: the rest would be padding."""
+    return (as_expr(block) == smallest) | (as_expr(block) < as_expr(size) * 2)

@@ -1,0 +1,60 @@
+"""Fakes of the ports: they do what they are told, at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from kerntune.cache.records import Baseline, Failure, Incident, Measurement
+from kerntune.spaces.config import Config
+from kerntune.templates.template import Candidate
+from kerntune.tuner.backends.artifact import Artifact
+from kerntune.tuner.engine.engine import Compiled, Measured, PlayoffResult
+
+Judge = Callable[[Config], float | Failure | Incident]
+
+
+class FakeEngine:
+    """Measures by a function of the config; the artifact's path carries which candidate it is."""
+
+    def __init__(self, judge: Judge, workers: int = 2, interrupt_at: int | None = None) -> None:
+        self.judge, self.workers, self.interrupt_at = judge, workers, interrupt_at
+        self.candidates: list[Candidate] = []
+        self.measured: list[Config] = []
+        self.log: list[str] = []
+        self.closed = False
+
+    def compile(self, candidates: Sequence[Candidate]) -> Iterator[Compiled]:
+        for candidate in candidates:
+            self.candidates.append(candidate)
+            yield Artifact("fake", Path(str(len(self.candidates) - 1)), candidate.launch)
+
+    def measure(self, artifact: Artifact, seed: int) -> Measured:
+        if self.interrupt_at is not None and len(self.measured) == self.interrupt_at:
+            raise KeyboardInterrupt
+        config = self._config(artifact)
+        self.measured.append(config)
+        self.log.append("measure")
+        verdict = self.judge(config)
+        return Measurement((verdict,)) if isinstance(verdict, float) else verdict
+
+    def playoff(self, artifacts: Mapping[str, Artifact], seed: int) -> PlayoffResult:
+        times = {name: self.judge(self._config(artifact)) for name, artifact in artifacts.items()}
+        measured = {name: Measurement((us, us)) for name, us in times.items() if isinstance(us, float)}
+        return PlayoffResult(measured, Baseline("fake vendor", (100.0,)))
+
+    def close(self) -> None:
+        self.closed = True
+
+    def _config(self, artifact: Artifact) -> Config:
+        return self.candidates[int(artifact.path.name)].config
+
+
+class Clock:
+    """A clock that moves when told."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s

@@ -1,0 +1,53 @@
+"""C kernels with faults, as artifacts: what a template could do at its worst."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from kerntune.spaces.config import Config
+from kerntune.templates.template import Argument, Candidate, Launch
+from kerntune.tuner.backends.artifact import Artifact
+
+LAUNCH = Launch("gemm", (Argument("a", "const float *"), Argument("b", "const float *"), Argument("c", "float *")))
+
+RIGHT = """
+    for (long i = 0; i < M; i++) for (long j = 0; j < N; j++) {
+        float sum = 0;
+        for (long p = 0; p < K; p++) sum += a[i * K + p] * b[p * N + j];
+        c[i * N + j] = sum;
+    }
+"""
+BODIES = {
+    "right": RIGHT,
+    "prints": 'printf("garbage on standard output\\n"); fflush(stdout);' + RIGHT,
+    "wrong in one element": RIGHT + "c[M * N / 2] += 1.0f;",
+    "one product short": RIGHT + "c[0] -= a[K - 1] * b[(K - 1) * N];",
+    "an element not written": RIGHT + "c[7] = 0.0f / 0.0f;",
+    "hangs": "volatile int on = 1; while (on) {}",
+    "segfaults": "*(volatile int *)16 = 1;",
+    "aborts": "abort();",
+    "exits": "exit(3);",
+    "killed": "raise(SIGKILL);",
+    "no memory": "return 1;",
+}
+
+
+def source(body: str, m: int = 64, n: int = 48, k: int = 32) -> str:
+    """A kernel of nn layout with these dims and this body."""
+    head = "#include <stdio.h>\n#include <stdlib.h>\n#include <signal.h>\n"
+    sizes = f"enum {{ M = {m}, N = {n}, K = {k} }};\n"
+    return f"{head}{sizes}int gemm(const float *a, const float *b, float *c) {{ {body} return 0; }}\n"
+
+
+def candidate(text: str) -> Candidate:
+    """A candidate of this source."""
+    return Candidate("hand_written", "cpu", Config({}), text, ".c", LAUNCH)
+
+
+def build(folder: Path, name: str) -> Artifact:
+    """The named kernel, compiled."""
+    path = folder / f"{name.replace(' ', '_')}.c"
+    path.write_text(source(BODIES[name]))
+    subprocess.run(["cc", "-O1", "-w", "-shared", "-fPIC", path, "-o", path.with_suffix(".so")], check=True)
+    return Artifact("cpu", path.with_suffix(".so"), LAUNCH)

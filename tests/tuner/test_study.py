@@ -1,0 +1,145 @@
+"""The study loop, over fakes: no compiler, no clock, no child process."""
+
+import pytest
+from builders import a_target
+from fakes import Clock, FakeEngine
+from kerntune.cache.memory import MemoryStore
+from kerntune.cache.records import Failure, Incident, Policy, RecordKey
+from kerntune.spaces.errors import DeviceError
+from kerntune.templates.catalogue import op_named, templates_named
+from kerntune.tuner.budget import Budget, Spending
+from kerntune.tuner.lanes import Lane
+from kerntune.tuner.samplers import make_sampler
+from kerntune.tuner.study import Counts, Study
+
+TARGET = a_target("cpu")
+PROBLEM = op_named("gemm").problem("cpu", m=512, n=512, k=512)
+KEY = RecordKey(PROBLEM, TARGET, Policy("cold", "eager"))
+
+
+def by_depth(config) -> float:
+    """A made-up cost with one valley."""
+    return 10.0 + abs(config["KC"] - 256) / 64 + abs(config["MR"] - 6) + config["NRV"]
+
+
+def a_study(engine, store=None, trials=20, sampler="random", clock=None, time_s=1e9) -> Study:
+    (template,) = templates_named("gemm", ["c_tiled"])
+    feasible = template.feasible(PROBLEM, TARGET)
+    seeds = tuple(template.seed_configs(feasible, PROBLEM, TARGET))
+    lanes = [Lane(template, feasible, make_sampler(sampler, feasible, seed=1), seeds)]
+    spending = Spending(Budget(trials, time_s), clock or Clock())
+    return Study(KEY, lanes, engine, store or MemoryStore(), spending, "me@here", seed=1)
+
+
+def test_the_winner_is_the_fastest_of_the_playoff():
+    """The answer comes from the interleaved run, with the vendor library's time beside it."""
+    study = a_study(FakeEngine(by_depth))
+    best = study.run()
+    assert best.phase == "playoff"
+    assert best.baseline.name == "fake vendor"
+    assert best.measurement.median_us == min(by_depth(record.config) for record in study.records)
+
+
+def test_the_templates_seeds_come_first():
+    """What is known to be good is tried before anything is searched."""
+    engine = FakeEngine(by_depth)
+    study = a_study(engine)
+    study.run()
+    seeds = study.lanes[0].seeds
+    assert engine.measured[: len(seeds)] == list(seeds)
+
+
+def test_no_config_is_tried_twice_and_trials_are_not_exceeded():
+    """A budget of 20 is 20 distinct configs."""
+    engine = FakeEngine(by_depth)
+    a_study(engine, trials=20).run()
+    assert len(engine.measured) == 20 == len(set(engine.measured))
+
+
+def test_each_result_is_stored_before_the_next_is_measured():
+    """A kill at any instant loses at most the one being measured."""
+    store = MemoryStore()
+    engine = FakeEngine(by_depth)
+    stored_at_measure = []
+    engine.judge = lambda config: stored_at_measure.append(len(store.records(KEY))) or by_depth(config)
+    a_study(engine, store, trials=6).run()
+    assert stored_at_measure[:6] == [0, 1, 2, 3, 4, 5]
+
+
+def test_failures_are_records_and_never_win():
+    """A config that fails is remembered with its reason and told to the sampler."""
+    engine = FakeEngine(lambda c: Failure("incorrect", "wrong") if c["NRV"] > 2 else by_depth(c))
+    store = MemoryStore()
+    best = a_study(engine, store).run()
+    kinds = {r.outcome.kind for r in store.records(KEY) if isinstance(r.outcome, Failure)}
+    assert kinds == {"incorrect"}
+    assert best.config["NRV"] <= 2
+
+
+def test_an_incident_is_tried_once_more_and_not_blamed_on_the_config():
+    """The machine's trouble is kept apart from records."""
+    troubles = iter([Incident("memory killer", "killed")])
+    engine = FakeEngine(lambda c: next(troubles, None) or by_depth(c))
+    noted = []
+    store = MemoryStore()
+    store.add_incident = lambda key, incident: noted.append(incident)
+    study = a_study(engine, store, trials=5)
+    study.run()
+    assert engine.measured[0] == engine.measured[1]
+    assert Counts.of(study.records) == Counts(measured=5, failed=0, rejected=0)
+    assert noted == [Incident("memory killer", "killed")]
+
+
+def test_three_incidents_in_a_row_end_the_study_with_what_to_do():
+    """A dead device is not searched on."""
+    engine = FakeEngine(lambda config: Incident("device lost", "gone"))
+    with pytest.raises(
+        DeviceError, match=r"3 troubles of the machine in a row.*device lost: gone.*run the same command"
+    ):
+        a_study(engine).run()
+
+
+def test_an_interrupted_study_keeps_its_results_and_the_next_goes_on():
+    """Ctrl-C is an end like any other; the second run measures only what is missing."""
+    store = MemoryStore()
+    first = a_study(FakeEngine(by_depth, interrupt_at=7), store)
+    assert first.run().phase == "search"
+    assert first.interrupted
+    engine = FakeEngine(by_depth)
+    second = a_study(engine, store, trials=20)
+    second.know(store.records(KEY))
+    second.run()
+    before = {record.config for record in first.records}
+    assert len(before) == 7
+    assert len(engine.measured) == 13
+    assert not before & set(engine.measured)
+
+
+def test_time_ends_the_search_but_not_the_playoff():
+    """The winner is settled even when the search ran out of time."""
+    clock = Clock()
+
+    def slow(config):
+        clock.now_s += 1.0
+        return by_depth(config)
+
+    study = a_study(FakeEngine(slow), clock=clock, time_s=6.5, trials=1000)
+    assert study.run().phase == "playoff"
+    assert len(study.records) == 7
+
+
+def test_tpe_beats_random_on_a_smooth_valley():
+    """With the same trials the model finds a better config, on the mean of five seeds."""
+
+    def found(sampler, seed):
+        (template,) = templates_named("gemm", ["c_tiled"])
+        feasible = template.feasible(PROBLEM, TARGET)
+        chooser = make_sampler(sampler, feasible, seed)
+        times = []
+        for _ in range(60):
+            row = chooser.ask()
+            times.append(by_depth(feasible[row]))
+            chooser.tell(row, times[-1])
+        return min(times)
+
+    assert sum(found("tpe", s) for s in range(5)) <= sum(found("random", s) for s in range(5))

@@ -1,0 +1,95 @@
+"""Child side of the Triton backend: source file in, cubin and what it uses out. No GPU is touched.
+
+The request names files, not code: {"source", "cubin", "cache", "entry", "signature", "divisibility", "options", "arch"}.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import importlib.util
+import io
+import os
+import re
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+Message = dict[str, Any]
+
+FACTS = ("shared", "global_scratch_size", "profile_scratch_size")
+"""What of Triton's metadata the loader must know: dynamic shared memory and workspaces, bytes."""
+
+
+def compile_source(request: Message) -> Message:
+    """The reply to a compile request; with no source in it, only Triton is loaded, so that no candidate pays for it.
+
+    A fault of the source is a `failure` of kind compile, a full disk an `incident`.
+    """
+    if "source" not in request:
+        import triton
+
+        return {"ok": True, "triton": triton.__version__}
+    os.environ["TRITON_CACHE_DIR"] = request["cache"]  # read at each compile; removed with the study's folder
+    log = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(log):
+            facts = _compile(request)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        return {"incident": {"kind": "disk full", "reason": f"{request['cubin']}: {error.strerror}"}}
+    except Exception as error:  # noqa: BLE001 -- whatever a compiler pass raises is what the source made it raise
+        return {"failure": {"kind": "compile", "reason": first_useful_line(error)}}
+    return facts | resources(log.getvalue())
+
+
+def _compile(request: Message) -> Message:
+    import triton
+    from triton.backends.compiler import GPUTarget
+    from triton.compiler import ASTSource
+
+    kernel = getattr(_module(Path(request["source"])), request["entry"])
+    names = list(request["signature"])
+    attrs = {(names.index(name),): [["tt.divisibility", by]] for name, by in request["divisibility"].items()}
+    source = ASTSource(fn=kernel, signature=request["signature"], constexprs={}, attrs=attrs)
+    target = GPUTarget("cuda", request["arch"], 32)
+    compiled = triton.compile(source, target=target, options=request["options"])
+    Path(request["cubin"]).write_bytes(compiled.asm["cubin"])
+    facts = {name: int(getattr(compiled.metadata, name, 0) or 0) for name in FACTS}
+    return {**facts, "entry": compiled.metadata.name, "num_warps": int(compiled.metadata.num_warps)}
+
+
+def _module(path: Path) -> ModuleType:
+    """The rendered file as a module: Triton reads a kernel's source from its file."""
+    spec = importlib.util.spec_from_file_location(f"kerntune_rendered_{path.stem.replace('-', '_')}", path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.dont_write_bytecode = bytecode
+    return module
+
+
+def resources(ptxas_log: str) -> Message:
+    """Registers of a thread and bytes it spills, as `ptxas -v` says them; what it does not say is left out."""
+    found: Message = {}
+    if used := re.findall(r"Used (\d+) registers", ptxas_log):
+        found["registers"] = max(map(int, used))
+    if spilled := re.findall(r"(\d+) bytes spill stores", ptxas_log):
+        found["spill_bytes"] = max(map(int, spilled))
+    return found
+
+
+def first_useful_line(error: Exception) -> str:
+    """What went wrong and where, without the source around it: Triton's messages quote the kernel first."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip() and set(line.strip()) != {"^"}]
+    said = next(
+        (line for line in lines if re.match(r"(ptxas )?(error|fatal|info .*error)\b", line)), lines[-1] if lines else ""
+    )
+    where = f" ({lines[0].rstrip(':')})" if lines and re.match(r"at \d+:\d+", lines[0]) else ""
+    return f"{type(error).__name__}: {said}{where}"[:500]
