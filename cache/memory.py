@@ -1,63 +1,13 @@
-"""MemoryStore: the port in a dict, and in their plainest form the two rules that every store keeps.
-
-The rules: what a record looks like once it is past the door, and which record of a key is the best.
-"""
+"""MemoryStore: the port in a dict."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
-from datetime import UTC
+from collections.abc import Sequence
 from threading import Lock
 
-from .records import Failure, Incident, Record, RecordKey
-
-# Terminal escapes whole, then control characters but tab and newline, lone surrogates (no database takes them), and
-# the marks that reverse the direction of text (they make a terminal show what is not there).
-_UNWANTED = re.compile("\x1b\\[[0-?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
-
-
-def clean_text(text: str) -> str:
-    """The text without control characters; lines and tabs stay."""
-    return _UNWANTED.sub("", text)
-
-
-def clean_name(text: str) -> str:
-    """The text without control characters, on one line."""
-    return " ".join(clean_text(text).split())
-
-
-def at_the_door(record: Record) -> Record:
-    """The record as it is kept: foreign words cleaned, its stamp in UTC."""
-    outcome, baseline = record.outcome, record.baseline
-    return replace(
-        record,
-        outcome=Failure(outcome.kind, clean_text(outcome.reason)) if isinstance(outcome, Failure) else outcome,
-        baseline=replace(baseline, name=clean_name(baseline.name)) if baseline else None,
-        recorded_at=record.recorded_at.astimezone(UTC),
-        recorded_by=clean_name(record.recorded_by),
-    )
-
-
-def winner(history: Iterable[Record]) -> Record | None:
-    """The best record of one key, from its records in order of arrival; None where nothing stands.
-
-    Of each config (of one template) only what was recorded last counts: a config whose last record is a failure is
-    out, whatever it did before. A playoff beats any search, and within it each config's last time counts. The lowest
-    median wins; of equal ones the smallest config digest.
-    """
-    last: dict[tuple[str, str], Record] = {}
-    last_of_phase: dict[tuple[str, str, str], Record] = {}
-    for record in sorted(history, key=lambda record: record.recorded_at):
-        config = (record.template_digest, record.config.digest)
-        last[config] = last_of_phase[(*config, record.phase)] = record
-    standing = [
-        (phase != "playoff", record.measurement.median_us, record.config.digest, template_digest, record)
-        for (template_digest, config_digest, phase), record in last_of_phase.items()
-        if record.measurement and last[template_digest, config_digest].measurement
-    ]
-    return min(standing, key=lambda entry: entry[:4])[-1] if standing else None
+from ..spaces.targets import Target
+from .records import Incident, Record, RecordKey
+from .rules import at_the_door, clean_name, clean_text, winner
 
 
 class MemoryStore:
@@ -87,8 +37,14 @@ class MemoryStore:
     def candidates(self, op: str, problem_digest: str | None = None) -> list[Record]:
         with self._lock:
             keys = [k for k in self._records if k.problem.op == op and problem_digest in (None, k.problem.digest)]
-        winners = [best for key in keys if (best := self.best(key))]
-        return sorted(winners, key=lambda record: (record.recorded_at, record.key.digest))
+        digests = {key: {record.template_digest for record in self._history(key)} for key in keys}
+        winners = [best for key in keys for digest in digests[key] if (best := self.best(key, [digest]))]
+        return sorted(winners, key=lambda record: (record.recorded_at, record.key.digest, record.template_digest))
+
+    def targets(self) -> list[Target]:
+        with self._lock:
+            found = {key.target.digest: key.target for key in self._records}
+        return sorted(found.values(), key=lambda target: (target.name, target.digest))
 
     def close(self) -> None:
         """Nothing to let go of: the records stay."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -26,10 +27,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from ..spaces.errors import StoreError
+from ..spaces.targets import Target
 from .location import Location, locate, prepare_file
-from .memory import at_the_door, clean_name, clean_text
 from .migrations.upgrade import bring_up_to_date
 from .records import Incident, Record, RecordKey
+from .rules import at_the_door, clean_name, clean_text
 from .tables import (
     OK,
     incidents,
@@ -42,62 +44,13 @@ from .tables import (
     target_row,
     targets,
 )
+from .troubles import explain
 from .wire import stamp_to_text
 
 BUSY_TIMEOUT_S = 30.0
 """How long a write waits for other writers; one of ours holds the lock for about a millisecond."""
 
 POSTGRES_CONNECT_TIMEOUT_S = 10
-
-_ANOTHER = "name another one by --db or KERNTUNE_DB"
-
-_SQLITE_TROUBLES = {
-    "SQLITE_NOTADB": ("is not an SQLite database", f"It was left as it is: {_ANOTHER}."),
-    "SQLITE_CORRUPT": (
-        "is damaged",
-        'Put a copy back, or save what can be read: sqlite3 FILE ".recover" | sqlite3 NEW, and name NEW by --db.',
-    ),
-    "SQLITE_READONLY": (
-        "cannot be written",
-        f"Look at owner and mode of the file and its folder (ls -l), or {_ANOTHER}.",
-    ),
-    "SQLITE_CANTOPEN": (
-        "cannot be opened",
-        f"Look at owner and mode of the file and its folder (ls -l), or {_ANOTHER}.",
-    ),
-    "SQLITE_FULL": ("has no room: the disk is full", f"Make room, or {_ANOTHER}. What was stored is safe."),
-    "SQLITE_IOERR": (
-        "was refused by the file system (disk full, quota, file-size limit or a failing disk)",
-        f"Look at df, quota and ulimit -f, or {_ANOTHER}. What was stored is safe.",
-    ),
-    "SQLITE_BUSY": ("stayed locked by another process", "Try again, or see who holds it: fuser FILE."),
-}
-"""Leading words of SQLite's error name -> what is wrong, how to mend."""
-
-_POSTGRES_TROUBLES = {
-    "28": ("refused the user or the password", "Mend the URL (--db, KERNTUNE_DB) or pg_hba.conf."),
-    "3D": ("has no such database", "Make it: createdb NAME."),
-    "42501": ("refused permission", "Grant it, or use a database of which this user is the owner."),
-    "25006": ("is read-only", "Name the primary server."),
-    "53100": ("has no room: the disk is full", "Make room on the server. What was stored is safe."),
-    "53": ("is out of connections or memory", "Try again, or raise max_connections."),
-    "55P03": ("stayed locked by another session", "Try again, or see who holds it in pg_locks."),
-    "57": ("is shutting down or starting", "Try again."),
-    "XX": ("reports damage", "Read the server's log; put a backup back."),
-    "08": ("cannot be reached", "Is it running, and are host and port in the URL (--db, KERNTUNE_DB) right?"),
-}
-"""Leading characters of SQLSTATE -> what is wrong, how to mend; the first that fits."""
-
-_STATE_OF_REFUSAL = {
-    "authentication failed": "28",
-    "pg_hba.conf": "28",
-    'role "': "28",
-    'database "': "3D",
-    "too many": "53",
-    "starting up": "57",
-    "shutting down": "57",
-}
-"""Words of a refused connection -> SQLSTATE, which libpq does not hand on there. Elsewhere than in English: 08."""
 
 
 class SqlStore:
@@ -160,10 +113,16 @@ class SqlStore:
             select(records, problems.c.json.label("problem_json"), targets.c.json.label("target_json"))
             .join(problems, problems.c.digest == records.c.problem_digest)
             .join(targets, targets.c.digest == records.c.target_digest)
-            .where(records.c.id.in_(_winner_ids(of_op)))
-            .order_by(records.c.recorded_at, records.c.key_digest)
+            .where(records.c.id.in_(_winner_ids(of_op, by_template=True)))
+            .order_by(records.c.recorded_at, records.c.key_digest, records.c.template_digest)
         )
         return self._read(query)
+
+    def targets(self) -> list[Target]:
+        used = select(records.c.target_digest).distinct()
+        query = select(targets.c.json).where(targets.c.digest.in_(used)).order_by(targets.c.name, targets.c.digest)
+        with self._plain_errors(), self._engine.connect() as connection:
+            return [Target.from_dict(json.loads(text)) for text in connection.execute(query).scalars()]
 
     def close(self) -> None:
         self._engine.dispose(close=self._pid == os.getpid())
@@ -209,28 +168,8 @@ class SqlStore:
             raise StoreError(f"{self._where} did not answer: {error}. Try again.") from None
 
 
-def explain(error: BaseException, where: str) -> StoreError:
-    """The StoreError for what a driver raised: what is wrong, where, how to mend."""
-    name, sqlstate = getattr(error, "sqlite_errorname", None), getattr(error, "sqlstate", None)
-    said = (str(error).strip() or type(error).__name__).splitlines()[0]
-    what, mend = "did not do as asked", "If it goes on, report it with this line."
-    if isinstance(error, sqlite3.Error):
-        troubles, code = _SQLITE_TROUBLES, name or ""
-    else:
-        troubles, code, where = _POSTGRES_TROUBLES, sqlstate or _state_of_refusal(str(error)), f"PostgreSQL at {where}"
-    for start, (known_what, known_mend) in troubles.items():
-        if code.startswith(start):
-            what, mend = known_what, known_mend
-            break
-    return StoreError(f"{where} {what} ({said}). {mend}")
-
-
-def _state_of_refusal(said: str) -> str:
-    return next((state for words, state in _STATE_OF_REFUSAL.items() if words in said), "08")
-
-
-def _winner_ids(condition: ColumnElement[bool]) -> Select[Any]:
-    """Ids of the best record of each key among the records a condition names: the rule of `memory.winner`, in SQL."""
+def _winner_ids(condition: ColumnElement[bool], *, by_template: bool = False) -> Select[Any]:
+    """Ids of the best record of each key (and template) among some records: the rule of `rules.winner`, in SQL."""
     r = records.c
     config = (r.key_digest, r.template_digest, r.config_digest)
     newest_first = (r.recorded_at.desc(), r.id.desc())
@@ -248,10 +187,11 @@ def _winner_ids(condition: ColumnElement[bool]) -> Select[Any]:
         .subquery()
     )
     a = aged.c
+    group = (a.key_digest, a.template_digest) if by_template else (a.key_digest,)
     # "playoff" sorts before "search".
     best_first = (a.phase, a.median_us, a.config_digest, a.template_digest)
     ranked = (
-        select(a.id, func.row_number().over(partition_by=a.key_digest, order_by=best_first).label("place"))
+        select(a.id, func.row_number().over(partition_by=group, order_by=best_first).label("place"))
         .where(a.age_in_phase == 1, a.outcome == OK, a.last_outcome == OK)
         .subquery()
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from ..spaces.targets import Target
 from .records import Incident, Record, RecordKey
 
 
@@ -22,7 +23,7 @@ class Store(Protocol):
         """Keep a trouble of the machine, beside the records it may explain."""
 
     def best(self, key: RecordKey, template_digests: Sequence[str] = ()) -> Record | None:
-        """The fastest record of exactly this key: of its latest playoff if it had one, else of its search.
+        """The fastest record of exactly this key, by the rule of `winner` (cache/rules.py): a playoff beats any search.
 
         `template_digests` narrows it to these templates; empty means any.
         """
@@ -31,7 +32,10 @@ class Store(Protocol):
         """Every record of exactly this key, oldest first."""
 
     def candidates(self, op: str, problem_digest: str | None = None) -> list[Record]:
-        """The best record of every key of an op (of one problem, where named): what a lookup chooses from."""
+        """The best record of every key and template of an op (of one problem, where named), oldest first."""
+
+    def targets(self) -> list[Target]:
+        """Every target a record is kept for, by name, then digest."""
 
     def close(self) -> None:
         """Let go of connections. Idempotent."""

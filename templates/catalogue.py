@@ -48,6 +48,12 @@ def templates(op: str) -> tuple[KernelTemplate, ...]:
     return tuple(sorted(found, key=lambda template: str(template.name)))
 
 
+@lru_cache
+def digests(op: str) -> dict[str, str]:
+    """Digest of each template of an op as it is now, by name."""
+    return {template.name: template.digest for template in templates(op)}
+
+
 def templates_named(op: str, names: Sequence[str]) -> tuple[KernelTemplate, ...]:
     """The named templates of an op; all of them where none is named. Raises: UnknownName."""
     known = {template.name: template for template in templates(op)}

@@ -8,6 +8,7 @@ from typing import Any, cast, get_args
 from ..cache.records import Answer, Match, Policy
 from ..cache.refusals import UnknownTarget
 from ..spaces.errors import DeviceError, UnknownName
+from ..templates import catalogue
 from ..templates.op import Op
 from . import lookup, settings, wiring
 from .lookup import Query
@@ -30,7 +31,7 @@ def ask_store(
     store = wiring.open_store(config, db_url)
     try:
         known = store.candidates(op.name, problem.digest)
-        answer = lookup.rank(query, known, accepted)
+        answer = lookup.rank(query, known, accepted, catalogue.digests(op.name))
         return answer, [] if answer else lookup.explain_miss(query, known or store.candidates(op.name))
     finally:
         store.close()

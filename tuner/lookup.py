@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import get_args
 
@@ -12,6 +12,8 @@ from ..spaces.problems import Problem
 from ..spaces.targets import TOOLCHAIN_FIELDS, Comparison, Target, Toolchain
 
 TOOLCHAIN_NOT_STATED = "toolchain not stated"
+TEMPLATE = "template "
+"""How a difference begins that is about the kernel's source, not about the place."""
 NOTHING_STATED = Toolchain()
 
 
@@ -43,26 +45,41 @@ class _Hit:
         return "stale" if self.differences else "exact"
 
     @property
+    def order_in_key(self) -> tuple[int, bool, float, str]:
+        """Among records of one key: fewer differences, then a playoff's, then fastest, then the smallest digest."""
+        searched = self.record.phase != "playoff"
+        return len(self.differences), searched, self.measurement.median_us, self.record.config.digest
+
+    @property
     def order(self) -> tuple[int, float, float, str]:
         """Fewer differences (none is exact), then newest, then fastest, then the smallest digest."""
         stamp = self.record.recorded_at.timestamp()
         return len(self.differences), -stamp, self.measurement.median_us, self.record.config.digest
 
 
-def rank(query: Query, records: Sequence[Record], min_match: Match = "stale") -> Answer | None:
+def rank(
+    query: Query,
+    records: Sequence[Record],
+    min_match: Match = "stale",
+    templates: Mapping[str, str] | None = None,
+) -> Answer | None:
     """The best answer that these records give, or None. `min_match` is the farthest kind of match accepted.
 
-    Problem and policy must be the query's own, and so must the device; a difference of toolchain makes a match stale.
+    Problem and policy must be the query's own, and so must the device; a difference of toolchain makes a match stale,
+    and so does a template that was edited since: `templates` says the digest of each as it is now, by name.
     Raises: UnknownName for a `min_match` there is not.
     """
     kinds = get_args(Match)
     if min_match not in kinds:
         raise UnknownName(min_match, "a kind of match", kinds)
     accepted = kinds[: kinds.index(min_match) + 1]
-    hits = [hit for hit in _hits(query, records) if hit.match in accepted]
+    hits = [hit for hit in _hits(query, records, templates or {}) if hit.match in accepted]
     if not hits:
         return None
-    best = min(hits, key=lambda hit: hit.order)
+    best_of_key: dict[str, _Hit] = {}
+    for hit in sorted(hits, key=lambda hit: hit.order_in_key):
+        best_of_key.setdefault(hit.record.key.digest, hit)
+    best = min(best_of_key.values(), key=lambda hit: hit.order)
     return answer_from(best.record, best.measurement, best.differences)
 
 
@@ -93,11 +110,13 @@ def seen_from(target: Target, answer: Answer, min_match: Match = "stale") -> Ans
     A server that never saw the target cannot know that the name is all that is the same.
     """
     places = target.compare(answer.target)
-    if places.hard or (places.soft and min_match == "exact"):
+    kept = (words for words in answer.differences if words.startswith(TEMPLATE))
+    differences = (*places.soft, *kept)
+    if places.hard or (differences and min_match == "exact"):
         return None
-    match: Match = "stale" if places.soft else "exact"
-    slowdown = None if places.soft else 1.0
-    return replace(answer, match=match, differences=places.soft, expected_slowdown=slowdown)
+    match: Match = "stale" if differences else "exact"
+    slowdown = None if differences else 1.0
+    return replace(answer, match=match, differences=differences, expected_slowdown=slowdown)
 
 
 def explain_miss(query: Query, records: Sequence[Record]) -> list[str]:
@@ -115,15 +134,23 @@ def explain_miss(query: Query, records: Sequence[Record]) -> list[str]:
     return min(explained, key=lambda differences: (len(differences), differences), default=[])
 
 
-def _hits(query: Query, records: Sequence[Record]) -> list[_Hit]:
+def _hits(query: Query, records: Sequence[Record], templates: Mapping[str, str]) -> list[_Hit]:
     unsaid = _unsaid(query.where, records)
     found = []
     for record in records:
         places = _compare(query.where, record.key.target, unsaid)
         same = record.key.problem == query.problem and record.key.policy == query.policy and not places.hard
         if same and record.measurement is not None:
-            found.append(_Hit(record, record.measurement, places.soft))
+            found.append(_Hit(record, record.measurement, (*places.soft, *_edited(record, templates))))
     return found
+
+
+def _edited(record: Record, templates: Mapping[str, str]) -> list[str]:
+    """Whether the record's template reads differently now; one that is not known here is taken at its word."""
+    now = templates.get(record.template, record.template_digest)
+    if now == record.template_digest:
+        return []
+    return [f"{TEMPLATE}{record.template}: {now[:8]} here, {record.template_digest[:8]} stored"]
 
 
 def _compare(where: Target | Stated, stored: Target, unsaid: Sequence[str]) -> Comparison:

@@ -18,13 +18,12 @@ class StoreServices:
 
     def targets(self) -> list[Target]:
         """Every target a record is known for, by name. Raises: StoreError."""
-        records = (record for op in catalogue.ops() for record in self._store.candidates(op))
-        found = {record.key.target.digest: record.key.target for record in records}
-        return sorted(found.values(), key=lambda target: (target.name, target.digest))
+        return self._store.targets()
 
     def lookup(self, query: Query, min_match: Match = "stale") -> Answer | None:
         """The best answer known, no farther than `min_match`. Raises: StoreError."""
-        return lookup.rank(query, self._store.candidates(query.problem.op, query.problem.digest), min_match)
+        known = self._store.candidates(query.problem.op, query.problem.digest)
+        return lookup.rank(query, known, min_match, catalogue.digests(query.problem.op))
 
     def explain_miss(self, query: Query) -> list[str]:
         """What the nearest record differs in: of the problem itself, else of the whole op. Raises: StoreError."""

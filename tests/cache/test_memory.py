@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 from contracts.store_contract import StoreContract
-from kerntune.cache.memory import MemoryStore, clean_name, clean_text
+from kerntune.cache.memory import MemoryStore
+from kerntune.cache.rules import clean_name, clean_text
 
 
 class TestMemoryStore(StoreContract):

@@ -17,8 +17,9 @@ from builders import a_key, a_record
 from contracts.store_contract import StoreContract
 from kerntune.cache import sql
 from kerntune.cache.records import Failure, Incident
-from kerntune.cache.sql import SqlStore, explain
+from kerntune.cache.sql import SqlStore
 from kerntune.cache.tables import HEAD
+from kerntune.cache.troubles import explain
 from kerntune.spaces.errors import StoreError
 
 TESTS = Path(__file__).parents[1]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, timedelta, timezone
 
 import pytest
 from builders import A_STAMP, A_TEMPLATE, a_key, a_problem, a_record
-from kerntune.cache.memory import winner
 from kerntune.cache.records import Baseline, Failure, Incident, Policy, Record, RecordKey
+from kerntune.cache.rules import winner
 from kerntune.cache.store import Store
 
 SMALL, LARGE = {"BLOCK_M": 32}, {"BLOCK_M": 128}
@@ -175,7 +176,7 @@ class StoreContract:
         assert store.records(a_key()) == [a_record(minutes=minutes) for minutes in (0, 1, 2)]
 
     def test_candidates_are_the_best_of_each_key_of_an_op(self, store: Store) -> None:
-        """A lookup chooses among keys; the choice within a key is made already."""
+        """A lookup chooses among keys; the choice within a key and template is made already."""
         here, there = a_key(), a_key(driver="560.28")
         cpu = RecordKey(a_problem(m=512), a_key(kind="cpu").target, Policy("cold", "eager"))
         for key in (here, there, cpu):
@@ -190,6 +191,20 @@ class StoreContract:
         assert store.candidates("gemm", a_problem("conv").digest) == []
         assert store.candidates("attention") == []
 
+    def test_candidates_keep_templates_apart(self, store: Store) -> None:
+        """An old template's record must not hide the one of the template that is there now."""
+        old = replace(a_record(us=1.0), template_digest=OTHER_TEMPLATE)
+        store.add(old)
+        store.add(a_record(us=2.0, minutes=1))
+        assert store.candidates("gemm") == [old, a_record(us=2.0, minutes=1)]
+
+    def test_targets_are_those_that_records_are_kept_for(self, store: Store) -> None:
+        """By name, each once."""
+        keys = [a_key(), a_key(kind="cpu"), a_key(policy=Policy("warm"))]
+        for key in keys:
+            store.add(a_record(key))
+        assert store.targets() == [keys[0].target, keys[1].target]
+
     def test_an_incident_blames_no_config(self, store: Store) -> None:
         """The machine's trouble is noted and changes no answer."""
         store.add(a_record())
@@ -199,7 +214,7 @@ class StoreContract:
 
     @pytest.mark.parametrize("seed", range(5))
     def test_the_rule_holds_for_any_history(self, store: Store, seed: int) -> None:
-        """Whatever was recorded, in whatever order, the best is what the rule (`memory.winner`) says."""
+        """Whatever was recorded, in whatever order, the best is what the rule (`rules.winner`) says."""
         rng = random.Random(seed)
         keys = [a_key(), a_key(driver="560.28")]
         history = [_random_record(rng, rng.choice(keys)) for _ in range(60)]
@@ -211,7 +226,9 @@ class StoreContract:
                     r for r in history if r.key == key and (not templates or r.template_digest in templates)
                 )
                 assert store.best(key, templates) == winner(seen)
-        assert {r.key: r for r in store.candidates("gemm")} == {k: best for k in keys if (best := store.best(k))}
+        groups = [(key, template) for key in keys for template in (A_TEMPLATE, OTHER_TEMPLATE)]
+        expected = {(k, t): best for k, t in groups if (best := store.best(k, [t]))}
+        assert {(r.key, r.template_digest): r for r in store.candidates("gemm")} == expected
 
     def test_threads_may_add_and_ask_at_once(self, store: Store) -> None:
         """No lock is the caller's business."""

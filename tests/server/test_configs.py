@@ -280,7 +280,7 @@ def test_a_store_that_fails_is_503(browse):
     """The caller did nothing wrong, and may come back."""
 
     class LostStore(MemoryStore):
-        def candidates(self, op, problem_digest=None):
+        def targets(self):
             raise StoreError("the database is gone: look for it.")
 
     response = browse(StoreServices(LostStore())).get(PATH, params=SHAPE)
@@ -291,7 +291,7 @@ def test_our_own_bug_is_500_and_tells_nothing_of_the_inside(browse):
     """Neither message nor traceback; they stand in the server's log."""
 
     class BrokenStore(MemoryStore):
-        def candidates(self, op, problem_digest=None):
+        def targets(self):
             raise RuntimeError("secret of /root/.pgpass")
 
     response = browse(StoreServices(BrokenStore())).get(PATH, params=SHAPE)

@@ -1,5 +1,8 @@
 """What a lookup may say of recorded facts."""
 
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
 from builders import a_key, a_problem, a_record, a_target
 from kerntune.cache.records import Baseline, Failure, Policy
@@ -174,3 +177,20 @@ def test_an_answer_found_by_name_is_judged_again_by_the_whole_target():
     assert (newer.match, newer.expected_slowdown) == ("stale", None)
     assert newer.differences == ("compiler: gcc 15.1 here, gcc 14.2 stored",)
     assert seen_from(a_target("cpu", compiler="gcc 15.1"), answer, min_match="exact") is None
+
+
+def test_a_template_edited_since_makes_the_match_stale():
+    """A time of other source is not this kernel's time; it says which template."""
+    record = a_record()
+    edited = {record.template: "f" * 32}
+    answer = rank(a_query(), [record], templates=edited)
+    assert answer.match == "stale"
+    assert answer.differences == (f"template {record.template}: ffffffff here, aaaaaaaa stored",)
+    assert rank(a_query(), [record], templates={record.template: record.template_digest}).match == "exact"
+
+
+def test_of_two_templates_of_one_key_the_faster_one_answers():
+    """Both are current: when they were recorded does not matter."""
+    slow_but_new = replace(a_record(us=20.0), template="other", template_digest="b" * 32)
+    fast = replace(a_record(us=10.0), recorded_at=slow_but_new.recorded_at - timedelta(days=1))
+    assert rank(a_query(), [slow_but_new, fast]).median_us == 10.0

@@ -1,6 +1,7 @@
 """Child side of the Triton backend: source file in, cubin and what it uses out. No GPU is touched.
 
-The request names files, not code: {"source", "cubin", "cache", "entry", "signature", "divisibility", "options", "arch"}.
+A request names files, not code: `source`, `cubin` and `cache` beside `entry`, `signature`, `divisibility`, `options`
+and `arch`.
 """
 
 from __future__ import annotations

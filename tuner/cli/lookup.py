@@ -41,7 +41,7 @@ def _command(op: Op) -> Any:
         option("min_match", str, "stale", "the farthest match accepted", metavar="exact|stale|near|model"),
         option("db", str | None, None, "SQLAlchemy URL of the database [env KERNTUNE_DB]", metavar="URL"),
         option("server", str | None, None, "ask this server instead [env KERNTUNE_SERVER]", metavar="URL"),
-        option("json", bool, False, "one JSON object on standard output", is_flag=True),
+        option("json", bool, False, "one JSON object on standard output"),
     ]
     doc = f"The best known config of {op.summary}; measures nothing."
     return with_signature(lambda values: _run(op, values), op.name, doc, options)

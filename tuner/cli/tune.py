@@ -30,9 +30,9 @@ def _command(op: Op) -> Any:
         option("sampler", str, "tpe", "how configs are chosen: random, tpe"),
         option("seed", int, 0, "of the search"),
         option("policy", str, "cold", "how times are taken: caches cold or warm", metavar="cold|warm"),
-        option("force", bool, False, "measure again, whatever is known", is_flag=True),
+        option("force", bool, False, "measure again, whatever is known"),
         option("db", str | None, None, "SQLAlchemy URL of the database [env KERNTUNE_DB]", metavar="URL"),
-        option("json", bool, False, "one JSON object on standard output", is_flag=True),
+        option("json", bool, False, "one JSON object on standard output"),
     ]
     doc = f"Tune {op.summary} for this machine: search, check, measure, remember."
     return with_signature(lambda values: _run(op, values), op.name, doc, options)

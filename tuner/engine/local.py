@@ -25,8 +25,8 @@ PLAYOFF_S = 6.0
 GRACE_S = 20.0
 """What a request may take beyond its work: the child's start, imports, random inputs."""
 
-SLOWEST_FLOPS = 2e9
-"""Work per second below which a kernel counts as hung; a naive loop on one core does that much."""
+SLOWEST_FLOPS = {"cpu": 2e9, "cuda": 1e11}
+"""Work per second below which a kernel counts as hung: a naive loop on one core or on a GPU does that much."""
 
 
 class LocalEngine:
@@ -43,7 +43,7 @@ class LocalEngine:
     ) -> None:
         self.workers = workers
         self._request: Message = {"problem": problem.as_dict(), "policy": policy.as_dict()}
-        self._work_s = problem.dim("flops") / SLOWEST_FLOPS
+        self._work_s = problem.dim("flops") / SLOWEST_FLOPS[child.device.partition(":")[0]]
         self._backends = backends
         self._session = Session(child.environment, {"do": "open", "device": child.device})
         cache_dir.mkdir(mode=0o700, parents=True, exist_ok=True)

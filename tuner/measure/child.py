@@ -14,10 +14,11 @@ from collections.abc import Callable
 from typing import Any
 
 from ...cache.records import Failure, FailureKind, Policy
+from ...spaces.errors import DeviceError
 from ...templates.catalogue import op_named
 from ..backends.artifact import Artifact
 from . import correctness, playoff, timing
-from .device import Device, Kernel, LaunchError
+from .device import Device, Faulted, Kernel, LaunchError
 from .devices import open_device
 from .frames import encode, read_frame
 from .workload import Workload
@@ -45,6 +46,10 @@ class Child:
             return self._verbs[request["do"]](request)
         except LaunchError as error:
             return _failure("launch", error)
+        except Faulted as error:
+            return {**_failure("runtime", error), "last": True}  # the session ends this process and starts another
+        except DeviceError as error:
+            return {"incident": {"kind": "device", "reason": str(error)}, "last": True}
         except MemoryError as error:
             return _failure("runtime", f"out of memory: {error}")
         except Exception as error:  # noqa: BLE001 -- a kernel's fault must become a Failure, whatever it is

@@ -12,7 +12,7 @@ from ..backends.artifact import Artifact
 
 Arrays = Mapping[str, Array]
 Kernel = Callable[[Arrays], None]
-"""Runs on the arrays by buffer name; may return before the work is done. Raises LaunchError, RuntimeFault."""
+"""Runs on the arrays by buffer name; may return before the work is done. Raises LaunchError, Faulted."""
 
 Timer = Callable[[], list[float]]
 """Times one block of calls; µs per sample."""
@@ -20,6 +20,10 @@ Timer = Callable[[], list[float]]
 
 class LaunchError(Exception):
     """The kernel could not be started: bad geometry, too many resources, no memory for its workspace."""
+
+
+class Faulted(Exception):
+    """A kernel broke the device's context: it failed, and nothing more can run in this process."""
 
 
 class Device(Protocol):
@@ -51,4 +55,4 @@ class Device(Protocol):
         """A timer of `calls` calls in a row that walk through `sets`."""
 
     def finish(self) -> None:
-        """Wait for all work. Raises: RuntimeError if some of it failed."""
+        """Wait for all work. Raises: Faulted if some of it failed."""

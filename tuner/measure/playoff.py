@@ -11,7 +11,7 @@ from .timing import block_calls, estimate_us
 from .workload import Workload
 
 MIN_ROUNDS = 3
-MAX_ROUNDS = 40
+MAX_ROUNDS = 15
 
 
 def playoff(workload: Workload, kernels: Mapping[str, Kernel], time_s: float) -> dict[str, Measurement]:

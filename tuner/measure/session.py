@@ -53,10 +53,13 @@ class Session:
             self._start()
             if self._opening is not None:
                 opened = self._exchange(self._opening, self._open_timeout_s)
-                if not isinstance(opened, dict) or "failure" in opened:
+                if not isinstance(opened, dict) or "ok" not in opened:
                     self.kill()
                     return {"incident": {"kind": "device", "reason": f"{opened} when it was opened"}}
-        return self._exchange(request, timeout_s)
+        reply = self._exchange(request, timeout_s)
+        if isinstance(reply, dict) and reply.pop("last", False):  # the child says that its device is lost to it
+            self.kill()
+        return reply
 
     def kill(self) -> None:
         """End the child and every process of its group. Idempotent."""

@@ -1,0 +1,56 @@
+"""Two rules that every store keeps: what a record looks like once it is past the door, and which one is the best."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC
+
+from .records import Failure, Record
+
+# Terminal escapes whole, then control characters but tab and newline, lone surrogates (no database takes them), and
+# the marks that reverse the direction of text (they make a terminal show what is not there).
+_UNWANTED = re.compile("\x1b\\[[0-?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
+
+
+def clean_text(text: str) -> str:
+    """The text without control characters; lines and tabs stay."""
+    return _UNWANTED.sub("", text)
+
+
+def clean_name(text: str) -> str:
+    """The text without control characters, on one line."""
+    return " ".join(clean_text(text).split())
+
+
+def at_the_door(record: Record) -> Record:
+    """The record as it is kept: foreign words cleaned, its stamp in UTC."""
+    outcome, baseline = record.outcome, record.baseline
+    return replace(
+        record,
+        outcome=Failure(outcome.kind, clean_text(outcome.reason)) if isinstance(outcome, Failure) else outcome,
+        baseline=replace(baseline, name=clean_name(baseline.name)) if baseline else None,
+        recorded_at=record.recorded_at.astimezone(UTC),
+        recorded_by=clean_name(record.recorded_by),
+    )
+
+
+def winner(history: Iterable[Record]) -> Record | None:
+    """The best record of one key, from its records in order of arrival; None where nothing stands.
+
+    Of each config (of one template) only what was recorded last counts: a config whose last record is a failure is
+    out, whatever it did before. A playoff beats any search, and within it each config's last time counts. The lowest
+    median wins; of equal ones the smallest config digest.
+    """
+    last: dict[tuple[str, str], Record] = {}
+    last_of_phase: dict[tuple[str, str, str], Record] = {}
+    for record in sorted(history, key=lambda record: record.recorded_at):
+        config = (record.template_digest, record.config.digest)
+        last[config] = last_of_phase[(*config, record.phase)] = record
+    standing = [
+        (phase != "playoff", record.measurement.median_us, record.config.digest, template_digest, record)
+        for (template_digest, config_digest, phase), record in last_of_phase.items()
+        if record.measurement and last[template_digest, config_digest].measurement
+    ]
+    return min(standing, key=lambda entry: entry[:4])[-1] if standing else None

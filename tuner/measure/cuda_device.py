@@ -1,0 +1,133 @@
+"""An NVIDIA GPU as a Device: CuPy arrays, cubins loaded by the driver, CUDA graphs, torch.mm as the vendor."""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ...cache.records import Policy
+from ...spaces.errors import DeviceError
+from ...spaces.problems import Problem
+from ...templates.op import Array, Buffer
+from ..backends.artifact import Artifact
+from . import cuda_kernels
+from .cuda_random import BF16_NAN, CudaRandom, storage_dtype
+from .cuda_vendor import vendor_gemm
+from .device import Arrays, Faulted, Kernel, Timer
+
+REPLAYS = 3
+"""Timed replays of a graph in one block, queued behind one that is not timed: the queue never runs dry."""
+
+
+class CudaDevice:
+    """See Device. All work goes to one stream, which is CuPy's current one in this process."""
+
+    pause_s = 0.0  # nothing spins on a GPU between kernels
+
+    def __init__(self, index: int) -> None:
+        if importlib.util.find_spec("cupy") is None:
+            raise DeviceError("cupy-cuda13x is not installed: pip install 'kerntune[gpu]'.")
+        import cupy
+
+        self.xp: Any = cupy
+        try:
+            device = cupy.cuda.Device(index)
+            device.use()
+            self.cache_bytes = int(device.attributes["L2CacheSize"])
+            self._stream = cupy.cuda.Stream(non_blocking=True)
+        except cupy.cuda.runtime.CUDARuntimeError as error:
+            raise DeviceError(f"cuda:{index} cannot be opened: {error}. See nvidia-smi.") from None
+        self._stream.use()
+        self._index = index
+        self._random = CudaRandom(cupy)
+
+    def random(self, buffer: Buffer, seed: int) -> Array:
+        array = self.empty(buffer)
+        self._random.fill(array, seed)
+        return array
+
+    def empty(self, buffer: Buffer) -> Array:
+        return self.xp.empty(buffer.shape, storage_dtype(buffer.dtype))
+
+    def poison(self, array: Array) -> None:
+        if array.dtype == np.uint16:
+            array.fill(BF16_NAN)
+        else:
+            array.fill(np.nan if array.dtype.kind == "f" else np.iinfo(array.dtype).min)
+
+    def widen(self, array: Array, dtype: str) -> Array:
+        if dtype != "bf16":
+            return array
+        return (array.astype(np.uint32) << 16).view(np.float32)
+
+    def load(self, artifact: Artifact) -> Kernel:
+        return cuda_kernels.load(self.xp, artifact)
+
+    def vendor(self, problem: Problem) -> tuple[str, Kernel] | None:
+        return vendor_gemm(self.xp, self._stream, self._index, problem)
+
+    def timer(self, kernel: Kernel, sets: Sequence[Arrays], calls: int, policy: Policy) -> Timer:
+        for arrays in sets:  # nothing may be loaded, allocated or converted for the first time inside a capture
+            kernel(arrays)
+        self.finish()
+        if policy.launch == "eager":
+            return self._eager(kernel, sets, calls)
+        # Whole rounds over the sets: replays that met only the first few would find them in the cache.
+        return self._graph(kernel, sets, -(-calls // len(sets)) * len(sets))
+
+    def finish(self) -> None:
+        self._checked(self._stream.synchronize)
+
+    def _graph(self, kernel: Kernel, sets: Sequence[Arrays], calls: int) -> Timer:
+        self._stream.begin_capture()
+        try:
+            for turn in range(calls):
+                kernel(sets[turn % len(sets)])
+        finally:
+            graph = self._stream.end_capture()
+
+        def block() -> list[float]:
+            graph.launch(self._stream)
+            marks = [self._mark()]
+            for _ in range(REPLAYS):
+                graph.launch(self._stream)
+                marks.append(self._mark())
+            return [us / calls for us in self._between(marks)]
+
+        return lambda: self._checked(block)
+
+    def _eager(self, kernel: Kernel, sets: Sequence[Arrays], calls: int) -> Timer:
+        turn = 0
+
+        def block() -> list[float]:
+            nonlocal turn
+            marks = [self._mark()]
+            for _ in range(calls):
+                kernel(sets[turn % len(sets)])
+                marks.append(self._mark())
+                turn += 1
+            return self._between(marks)
+
+        return lambda: self._checked(block)
+
+    def _mark(self) -> Any:
+        event = self.xp.cuda.Event()
+        event.record(self._stream)
+        return event
+
+    def _between(self, marks: Sequence[Any]) -> list[float]:
+        """µs from each mark to the next."""
+        marks[-1].synchronize()
+        elapsed_ms = self.xp.cuda.get_elapsed_time
+        return [1e3 * elapsed_ms(start, end) for start, end in itertools.pairwise(marks)]
+
+    def _checked(self, work: Callable[[], Any]) -> Any:
+        """What the work gives. Raises: Faulted where CUDA says that something before or in it failed."""
+        try:
+            return work()
+        except (self.xp.cuda.runtime.CUDARuntimeError, self.xp.cuda.driver.CUDADriverError) as error:
+            raise Faulted(str(error)) from None
