@@ -64,7 +64,7 @@ class Measurement:
         if len(self.samples_us) < 2:
             return 0.0
         low, _, high = statistics.quantiles(self.samples_us, n=4, method="inclusive")
-        return (high - low) / 2
+        return round((high - low) / 2, 6)
 
 
 @dataclass(frozen=True, slots=True)

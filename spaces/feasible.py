@@ -96,6 +96,27 @@ class FeasibleSpace(Sequence[Config]):
         differing = (self._table != row).sum(axis=1)
         return [self._config(other) for other in self._table[differing == 1]]
 
+    def distances(self, indices: NDArray[np.integer[Any]], rows: Any = slice(None)) -> NDArray[np.float64]:
+        """How far rows are from a point of value indices: steps over the range for ordered parameters, else 0 or 1."""
+        table = self._table[rows]
+        spans = np.array([max(1, len(parameter.values) - 1) for parameter in self.parameters])
+        ordered = np.array([parameter.ordered for parameter in self.parameters])
+        stepwise = ordered & (table != ABSENT) & (indices != ABSENT)
+        distances: NDArray[np.float64] = np.where(stepwise, np.abs(table - indices) / spans, table != indices).sum(
+            axis=1
+        )
+        return distances
+
+    def nearest(self, config: Mapping[str, Any]) -> Config:
+        """The feasible config closest to a point of the space that need not be feasible itself; of equals the first.
+
+        Raises: SpaceError for a name or value the space does not have, or where nothing is feasible.
+        """
+        row = self._row(config)
+        if row is None or len(self) == 0:
+            raise SpaceError(f"nothing near {dict(config)}: {self.explain(config) if len(self) else self.emptied_by}.")
+        return self._config(self._table[int(self.distances(row).argmin())])
+
     def bind(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """The config's values together with the derived values that apply to it."""
         env: dict[str, Any] = {**self._constants, **config}

@@ -61,7 +61,7 @@ class KernelTemplate:
     launch: Callable[[Problem, Target, Mapping[str, Any]], Launch]
     """(problem, target, parameters and derived values) -> Launch."""
     seeds: Callable[[Problem, Target], Sequence[Mapping[str, Any]]]
-    """Good guesses, best first; those that are not feasible here are passed over."""
+    """Good guesses, best first; one that is not feasible here stands for the feasible config nearest to it."""
 
     @cached_property
     def digest(self) -> str:
@@ -84,6 +84,5 @@ class KernelTemplate:
         return Candidate(self.name, self.backend, config, text, self.suffix, self.launch(problem, target, values))
 
     def seed_configs(self, feasible: FeasibleSpace, problem: Problem, target: Target) -> list[Config]:
-        """The template's seeds that are feasible here, best first."""
-        configs = (Config(seed) for seed in self.seeds(problem, target))
-        return [feasible[feasible.index(config)] for config in configs if config in feasible]
+        """The template's seeds, best first, each as the feasible config nearest to it; each once."""
+        return list(dict.fromkeys(feasible.nearest(seed) for seed in self.seeds(problem, target)))

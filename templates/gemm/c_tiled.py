@@ -69,29 +69,30 @@ def _launch(problem: Problem, target: Target, values: Mapping[str, Any]) -> Laun
     return Launch("gemm", (*inputs, Argument("c", "float *")))
 
 
-_TILES = {16: ((6, 2), (4, 3), (6, 2), (12, 1), (4, 3)), 32: ((8, 3), (6, 4), (8, 2), (12, 2), (14, 2))}
+_TILES = {
+    16: ((6, 2), (4, 3), (6, 2), (6, 2), (12, 1), (4, 3)),
+    32: ((8, 3), (6, 4), (6, 4), (8, 2), (12, 2), (14, 2)),
+}
 """(MR, NRV) of the seeds by vector registers: enough sums to hide the multiply-add's latency, and no spills."""
 
 
 def _seeds(problem: Problem, target: Target) -> list[dict[str, Any]]:
-    """Guesses for this processor, each as written and shrunk to a small problem."""
+    """Guesses for this processor, as wide as its vectors."""
     assert isinstance(target.device, Cpu)
     shared = "shared" if target.device.threads > 1 else "rows"
+    # A stored by columns is packed: read in place, each step of K would touch another page.
+    in_place = "b" if str(problem["layout"])[0] == "n" else "ab"
     blocks: tuple[dict[str, Any], ...] = (
-        {"KC": 1024, "MC": 48, "NC": 2048, "PACK": "b", "SPLIT": "rows", "PREFETCH": "c"},
-        {"KC": 512, "MC": 192, "NC": 512, "PACK": "b", "SPLIT": shared, "PREFETCH": "none"},
+        {"KC": 1024, "MC": 48, "NC": 2048, "PACK": in_place, "SPLIT": "rows", "PREFETCH": "c"},
+        {"KC": 512, "MC": 192, "NC": 512, "PACK": in_place, "SPLIT": shared, "PREFETCH": "none"},
+        {"KC": 512, "MC": 192, "NC": 128, "PACK": in_place, "SPLIT": "rows", "PREFETCH": "none"},
         {"KC": 512, "MC": 192, "NC": 512, "PACK": "ab", "SPLIT": "rows", "PREFETCH": "none"},
         {"KC": 256, "MC": 192, "NC": 2048, "PACK": "ab", "SPLIT": "rows", "PREFETCH": "c"},
         {"KC": 512, "MC": 48, "NC": 2048, "PACK": "ab", "SPLIT": shared, "PREFETCH": "c"},
     )
+    fixed = {"VW": target.device.vector_bytes // 4, "KU": 4, "ORDER": "ji"}
     tiles = _TILES[target.device.vector_registers]
-    vw = target.device.vector_bytes // 4
-    wide = [
-        {"VW": vw, "MR": mr, "NRV": nrv, "KU": 4, "ORDER": "ji", **b}
-        for (mr, nrv), b in zip(tiles, blocks, strict=True)
-    ]
-    small = {"KC": 128, "MC": 48, "NC": 128, "SPLIT": "rows", "KU": 1}
-    return wide + [{**seed, **small} for seed in wide]
+    return [{**fixed, "MR": mr, "NRV": nrv, **block} for (mr, nrv), block in zip(tiles, blocks, strict=True)]
 
 
 TEMPLATE = KernelTemplate(

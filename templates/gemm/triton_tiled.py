@@ -66,16 +66,17 @@ def _space() -> Space:
     s.require((order != "m") | (group == 1) | (group <= rows), "a group is no higher than the grid of tiles")
     s.require((order != "n") | (group == 1) | (group <= columns), "a group is no wider than the grid of tiles")
     s.require((rows > 1) & (columns > 1) | ((order == "m") & (group == 1)), "a single row of tiles has one order")
-    edge, k_tail, odd_rows = s.add(
+    edge, k_tail, unaligned = s.add(
         choice("EDGE", "mask", "wrap"),  # loads over the edge of M and N: masked, or wrapped around
         choice("K_TAIL", "mask", "peel"),  # the rest of K: a mask in every turn, or a turn of its own
-        choice("ODD_ROWS", "elements", "words"),  # rows at odd addresses: 2-byte loads, or shifted 4-byte words
+        choice("UNALIGNED", "direct", "chunks"),  # rows not 16-byte aligned: narrow loads, or wide ones and a shift
     )
     s.when((problem.m % block_m != 0) | (problem.n % block_n != 0), edge)
     s.when(problem.k % block_k != 0, k_tail)
     a_columns = where(in_(problem.layout, "nn", "nt"), problem.k, problem.m)  # of A as it lies in memory
     b_columns = where(in_(problem.layout, "nn", "tn"), problem.n, problem.k)
-    s.when((problem.a_bytes == 2) & ((a_columns % 2 != 0) | (b_columns % 2 != 0)), odd_rows)
+    s.when((problem.a_bytes == 2) & ((a_columns % 8 != 0) | (b_columns % 8 != 0)), unaligned)
+    s.require((unaligned == "direct") | (k_tail == "mask"), "chunks are read a turn ahead: no turn can stand apart")
     elements = max_(problem.m * problem.k, problem.k * problem.n, problem.m * problem.n)
     s.derive("wide_index", elements >= WIDE_INDEX_ELEMENTS)
     return s
@@ -146,8 +147,8 @@ def _fitted(
     if k % block_k:
         seed["K_TAIL"] = "mask"
     lengths = (k if problem["layout"] in ("nn", "nt") else m, n if problem["layout"] in ("nn", "tn") else k)
-    if problem.dim("a_bytes") == 2 and any(length % 2 for length in lengths):
-        seed["ODD_ROWS"] = "elements"
+    if problem.dim("a_bytes") == 2 and any(length % 8 for length in lengths):
+        seed["UNALIGNED"] = "chunks" if any(length % 2 for length in lengths) else "direct"
     return seed
 
 

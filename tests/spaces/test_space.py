@@ -141,3 +141,13 @@ def test_any_space_equals_its_brute_force(sizes, divisors):
     product = itertools.product(*(range(1, size + 1) for size in sizes))
     expected = [values for values in product if all((values[a] + c) % values[b] == 0 for a, b, c in rules)]
     assert [tuple(config.values()) for config in space.on()] == expected
+
+
+def test_the_nearest_feasible_config_stands_for_one_that_is_not():
+    """Few steps of ordered values; a feasible config is its own nearest."""
+    feasible = tiles().on()
+    near = feasible.nearest({"M": 64, "N": 32, "STAGES": 3, "SPLIT": 1})
+    assert dict(near) == {"M": 64, "N": 32, "STAGES": 2, "SPLIT": 1}
+    assert all(feasible.nearest(config) == config for config in feasible)
+    with pytest.raises(SpaceError, match="M=1 is not one of"):
+        feasible.nearest({"M": 1})

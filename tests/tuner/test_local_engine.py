@@ -17,6 +17,7 @@ from kerntune.tuner.backends.compilers import find_compiler
 from kerntune.tuner.backends.cpu import CpuBackend, child_spec
 from kerntune.tuner.engine import local
 from kerntune.tuner.engine.local import LocalEngine
+from kerntune.tuner.measure.session import Session
 
 pytestmark = pytest.mark.compiler
 PROBLEM = op_named("gemm").problem("cpu", m=64, n=48, k=32)
@@ -154,3 +155,12 @@ def test_an_artifact_survives_its_own_json(tmp_path):
     """Parent and child see the same artifact."""
     artifact = Artifact("cpu", tmp_path / "x.so", kernels.LAUNCH, smem_bytes=3)
     assert Artifact.from_dict(artifact.as_dict()) == artifact
+
+
+def test_the_vendor_library_runs_at_its_best(monkeypatch):
+    """A shell that pins OpenBLAS to an old processor's kernels does not hand a win to ours."""
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
+    session = Session(child_spec(a_target("cpu", threads=2)).environment)
+    assert "OPENBLAS_CORETYPE" not in session._environment  # white box: what the child is started with
+    assert session._environment["OPENBLAS_NUM_THREADS"] == "2"
+    session.close()

@@ -39,7 +39,7 @@ class ChildSpec:
     """How the measuring child of a device is started."""
 
     device: str  # which Device tuner/measure/devices.py opens: "cpu", "cuda:0"
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str | None] = field(default_factory=dict)  # None: not handed on to the child
 
 
 class Backend(Protocol):

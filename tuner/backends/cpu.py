@@ -17,6 +17,12 @@ from .cpu_target import this_cpu
 
 COMPILE_TIMEOUT_S = 60.0
 
+HANDICAPS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "MKL_ENABLE_INSTRUCTIONS", "MKL_DEBUG_CPU_TYPE")
+"""Settings that some shells carry and that make a vendor library run kernels of another processor.
+
+OPENBLAS_CORETYPE=Haswell halves numpy on a Zen 5 (docs/measured_facts.md): a ratio to that would be no ratio.
+"""
+
 
 def cpu_target(compiler: Compiler | None, threads: int | None) -> Target:
     """This machine's processor with its C compiler; without one, only lookups make sense of it."""
@@ -27,10 +33,10 @@ def cpu_target(compiler: Compiler | None, threads: int | None) -> Target:
 
 
 def child_spec(target: Target) -> ChildSpec:
-    """The measuring child runs kernels and the vendor library with the target's threads."""
+    """The measuring child runs kernels and the vendor library with the target's threads, each at its best."""
     threads = str(target.symbols()["threads"])
     pools = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")
-    return ChildSpec("cpu", dict.fromkeys(pools, threads))
+    return ChildSpec("cpu", {**dict.fromkeys(pools, threads), **dict.fromkeys(HANDICAPS)})
 
 
 class CpuBackend:

@@ -43,7 +43,7 @@ def doctor(json_: Annotated[bool, typer.Option("--json", help="one JSON object o
         console = Console(highlight=False, soft_wrap=True)
         for finding in findings:
             mark = "[green]ok[/]     " if finding.ok else "[red]missing[/]" if finding.needed else "[yellow]absent[/] "
-            console.print(f"{mark} {finding.name:<10} {escape(finding.says)}")
+            console.print(f"{mark} {escape(finding.name.ljust(10))} {escape(finding.says)}")
     return 5 if any(finding.needed and not finding.ok for finding in findings) else 0
 
 
@@ -135,7 +135,9 @@ def _packages() -> list[Finding]:
 
 
 def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
+    for distribution in (name, f"{name}-cpu"):  # xgboost-cpu is xgboost without NCCL
+        try:
+            return version(distribution)
+        except PackageNotFoundError:
+            continue
+    return None

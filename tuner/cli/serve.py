@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -34,9 +35,9 @@ def serve(
     complain(f"kerntune serves http://{'[::1]' if ':' in address[0] else address[0]}:{address[1]} (Ctrl-C stops)")
     import uvicorn
 
-    uvicorn.Server(
-        uvicorn.Config("kerntune.server.asgi:create", factory=True, log_level="warning", access_log=False)
-    ).run(sockets=[listener])
+    with suppress(KeyboardInterrupt):  # uvicorn has shut down in good order by then
+        config = uvicorn.Config("kerntune.server.asgi:create", factory=True, log_level="warning", access_log=False)
+        uvicorn.Server(config).run(sockets=[listener])
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -39,9 +39,10 @@ class Session:
     """One child process, started when first needed and again after it died. Not thread-safe."""
 
     def __init__(
-        self, environment: Mapping[str, str], opening: Message | None = None, open_timeout_s: float = 60.0
+        self, environment: Mapping[str, str | None], opening: Message | None = None, open_timeout_s: float = 60.0
     ) -> None:
-        self._environment = {**os.environ, **environment}
+        merged: dict[str, str | None] = {**os.environ, **environment}
+        self._environment = {name: value for name, value in merged.items() if value is not None}
         self._opening = opening
         self._open_timeout_s = open_timeout_s
         self._process: subprocess.Popen[bytes] | None = None

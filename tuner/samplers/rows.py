@@ -8,19 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
-from ...spaces.feasible import ABSENT, FeasibleSpace
+from ...spaces.feasible import FeasibleSpace
 
-Point = dict[str, Any]  # parameter name -> value index, ABSENT where it does not apply
+Point = dict[str, Any]  # parameter name -> value index, -1 where it does not apply
 
 
 class Rows:
     """Which rows are still unseen, and how points and rows correspond."""
 
     def __init__(self, feasible: FeasibleSpace, seed: int) -> None:
+        self._feasible = feasible
         self._matrix = feasible.matrix()
         self._names = [parameter.name for parameter in feasible.parameters]
-        self._ordered = np.array([parameter.ordered for parameter in feasible.parameters])
-        self._spans = np.array([max(1, len(parameter.values) - 1) for parameter in feasible.parameters])
         self._rng = np.random.default_rng(seed)
         self.unseen: NDArray[np.bool_] = np.ones(len(feasible), dtype=bool)
         self.distributions = self._distributions(feasible)
@@ -30,13 +29,9 @@ class Rows:
         return int(self._rng.choice(np.flatnonzero(self.unseen)))
 
     def nearest(self, point: Point) -> int:
-        """The unseen row closest to a point: index steps for ordered parameters, 1 for any other difference."""
+        """The unseen row closest to a point; of equally close ones, one by chance."""
         rows = np.flatnonzero(self.unseen)
-        wanted = np.array([point[name] for name in self._names])
-        steps = np.abs(self._matrix[rows] - wanted) / self._spans
-        differs = self._matrix[rows] != wanted
-        absent = (self._matrix[rows] == ABSENT) | (wanted == ABSENT)
-        distance = np.where(self._ordered & ~absent, steps, differs).sum(axis=1)
+        distance = self._feasible.distances(np.array([point[name] for name in self._names]), rows)
         closest = rows[distance <= distance.min() + 1e-12]
         return int(self._rng.choice(closest))
 
