@@ -17,7 +17,7 @@ from kerntune.tuner.backends.compilers import find_compiler
 from kerntune.tuner.backends.cpu import CpuBackend, child_spec
 from kerntune.tuner.engine import local
 from kerntune.tuner.engine.local import LocalEngine
-from kerntune.tuner.measure.session import Session
+from kerntune.tuner.sessions.session import Session
 
 pytestmark = pytest.mark.compiler
 PROBLEM = op_named("gemm").problem("cpu", m=64, n=48, k=32)
@@ -119,7 +119,7 @@ def test_a_child_ends_when_its_parent_is_gone(tmp_path):
     """kill -9 of the tuner leaves no kernel running."""
     code = (
         "import sys, kernels, pathlib\n"
-        "from kerntune.tuner.measure.session import Session\n"
+        "from kerntune.tuner.sessions.session import Session\n"
         "from kerntune.templates.catalogue import op_named\n"
         "made = kernels.build(pathlib.Path(sys.argv[1]), 'hangs')\n"
         "session = Session({}, {'do': 'open', 'device': 'cpu'})\n"

@@ -14,7 +14,7 @@ from ...spaces.canonical import digest
 from ...spaces.errors import DeviceError
 from ...spaces.targets import Gpu, Target
 from ...templates.template import Argument, Candidate
-from ..measure.session import Crash, Message, Session, TimedOut
+from ..sessions.session import Crash, Message, Session, TimedOut
 from .artifact import Artifact, ChildSpec
 
 COMPILE_TIMEOUT_S = 60.0

@@ -14,7 +14,7 @@ from ...cache.records import Baseline, Failure, Incident, Measurement, Policy
 from ...spaces.problems import Problem
 from ...templates.template import Candidate
 from ..backends.artifact import Artifact, Backend, ChildSpec
-from ..measure.session import Crash, Message, Session, TimedOut
+from ..sessions.session import Crash, Message, Session, TimedOut
 from .engine import Compiled, Measured, PlayoffResult
 
 MEASURE_S = 0.06

@@ -17,10 +17,10 @@ from ...cache.records import Failure, FailureKind, Policy
 from ...spaces.errors import DeviceError
 from ...templates.catalogue import op_named
 from ..backends.artifact import Artifact
+from ..sessions.frames import encode, read_frame
 from . import correctness, playoff, timing
 from .device import Device, Faulted, Kernel, LaunchError
 from .devices import open_device
-from .frames import encode, read_frame
 from .workload import Workload
 
 Message = dict[str, Any]
