@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...spaces.expressions import in_, max_, where
-from ...spaces.parameters import choice, pow2
+from ...spaces.parameters import choice, int_range, pow2
 from ...spaces.problems import Problem
 from ...spaces.space import Space
 from ...spaces.symbols import problem, target
@@ -40,7 +40,7 @@ WIDE_INDEX_ELEMENTS = 2**31 - 2**16
 
 def _space() -> Space:
     s = Space("triton_tiled")
-    block_m, block_n, num_warps = s.add(pow2("BLOCK_M", 16, 256), pow2("BLOCK_N", 16, 256), pow2("num_warps", 1, 16))
+    block_m, block_n, num_warps = s.add(pow2("BLOCK_M", 16, 256), pow2("BLOCK_N", 16, 256), pow2("num_warps", 1, 8))
     s.require(covers_at_most_twice(block_m, problem.m), "a tile of twice the rows computes padding")
     s.require(covers_at_most_twice(block_n, problem.n), "a tile of twice the columns computes padding")
     tiles = tile_count(problem.m, problem.n, block_m, block_n)
@@ -54,14 +54,14 @@ def _space() -> Space:
         <= registers_a_thread_may_have(num_warps, target.registers_per_sm),
         "a thread's sums and addresses must fit its registers",
     )
-    block_k, num_stages = s.add(pow2("BLOCK_K", 16, 256), choice("num_stages", 1, 2, 3, 4, 5, 6, 7, 8, default=3))
+    block_k, num_stages = s.add(pow2("BLOCK_K", 16, 256), int_range("num_stages", 1, 6, default=3))
     s.require(covers_at_most_twice(block_k, problem.k), "a tile of twice the depth computes padding")
     smem = s.derive(
         "smem_bytes", staged_smem_bytes(block_m, block_n, block_k, num_stages, problem.a_bytes, problem.b_bytes)
     )
     s.require(smem <= target.smem_per_block_bytes, "the stages of A and B must fit a block's shared memory")
     s.require((num_stages == 1) | (block_k * (num_stages - 1) < problem.k), "stages past the end of K stay empty")
-    order, group = s.add(choice("ORDER", "m", "n"), choice("GROUP", 1, 2, 4, 8, 16, 32, default=8))
+    order, group = s.add(choice("ORDER", "m", "n"), pow2("GROUP", 1, 16, default=8))
     rows, columns = tile_count(problem.m, 1, block_m, 1), tile_count(1, problem.n, 1, block_n)
     s.require((order != "m") | (group == 1) | (group <= rows), "a group is no higher than the grid of tiles")
     s.require((order != "n") | (group == 1) | (group <= columns), "a group is no wider than the grid of tiles")
