@@ -100,65 +100,28 @@ def _launch(problem: Problem, target: Target, values: Mapping[str, Any]) -> Laun
     return Launch("gemm_tiled", (*buffers, *sizes), (tiles, 1, 1), options)
 
 
-def _seeds(problem: Problem, target: Target) -> list[dict[str, Any]]:
-    """Guesses, each shrunk to a small problem; the one that keeps the multiprocessors busiest first."""
-    assert isinstance(target.device, Gpu)
-    shrunk = {_key(seed): seed for seed in (_fitted(problem, *shape) for shape in _SHAPES)}
-    return list(shrunk.values())
-
-
-_SHAPES = (
-    # BLOCK_M, BLOCK_N, BLOCK_K, num_stages, num_warps, GROUP
-    (128, 256, 64, 3, 8, 8),
-    (128, 256, 64, 4, 8, 8),
-    (256, 128, 64, 3, 8, 8),
-    (128, 128, 64, 4, 4, 8),
-    (128, 128, 64, 4, 8, 8),
-    (64, 256, 64, 4, 4, 8),
-    (128, 128, 32, 4, 4, 8),
-    (64, 128, 64, 4, 4, 8),
-    (64, 64, 64, 4, 4, 8),
-    (32, 64, 64, 4, 4, 8),
-    (16, 32, 64, 4, 2, 1),
-    (16, 16, 16, 1, 1, 1),
+_SEEDS = (
+    # BLOCK_M, BLOCK_N, BLOCK_K, num_stages, num_warps
+    (256, 128, 64, 3, 8),
+    (128, 128, 64, 3, 4),
+    (128, 128, 64, 4, 8),
+    (128, 256, 64, 4, 8),
+    (128, 128, 32, 4, 8),
+    (64, 128, 64, 4, 4),
+    (64, 256, 64, 4, 4),
+    (128, 64, 32, 4, 4),
+    (64, 64, 64, 4, 4),
+    (32, 64, 64, 4, 4),
+    (16, 32, 64, 4, 2),
 )
+"""Fastest first on an H200 at 4096 x 4096 x 4096 in bf16 (2026-11-22); the small ones for small problems."""
 
 
-def _fitted(
-    problem: Problem, block_m: int, block_n: int, block_k: int, num_stages: int, num_warps: int, group: int
-) -> dict[str, Any]:
-    """A seed for this problem: tiles no larger than it, and the conditional parameters where they apply."""
-    m, n, k = (problem.dim(letter) for letter in "mnk")
-    block_m, block_n, block_k = _at_most(block_m, m), _at_most(block_n, n), _at_most(block_k, k)
-    rows, columns = -(-m // block_m), -(-n // block_n)
-    while group > rows:
-        group //= 2
-    seed: dict[str, Any] = {
-        "BLOCK_M": block_m,
-        "BLOCK_N": block_n,
-        "num_warps": min(num_warps, max(1, block_m * block_n // MIN_SUMS_PER_WARP)),
-        "BLOCK_K": block_k,
-        "num_stages": max(1, min(num_stages, -(-k // block_k))),
-        "ORDER": "m",
-        "GROUP": group if min(rows, columns) > 1 else 1,
-    }
-    if m % block_m or n % block_n:
-        seed["EDGE"] = "mask"
-    if k % block_k:
-        seed["K_TAIL"] = "mask"
-    lengths = (k if problem["layout"] in ("nn", "nt") else m, n if problem["layout"] in ("nn", "tn") else k)
-    if problem.dim("a_bytes") == 2 and any(length % 8 for length in lengths):
-        seed["UNALIGNED"] = "chunks" if any(length % 2 for length in lengths) else "direct"
-    return seed
-
-
-def _at_most(block: int, size: int) -> int:
-    """The block, or the power of two that covers a smaller size, at least 16."""
-    return min(block, max(16, 1 << (size - 1).bit_length()))
-
-
-def _key(seed: Mapping[str, Any]) -> tuple[Any, ...]:
-    return tuple(seed.values())
+def _seeds(problem: Problem, target: Target) -> list[dict[str, Any]]:
+    """Guesses for a large problem: a small one takes what is nearest."""
+    names = ("BLOCK_M", "BLOCK_N", "BLOCK_K", "num_stages", "num_warps")
+    rest = {"ORDER": "m", "GROUP": 8, "EDGE": "wrap", "K_TAIL": "mask", "UNALIGNED": "chunks"}
+    return [{**dict(zip(names, shape, strict=True)), **rest} for shape in _SEEDS]
 
 
 TEMPLATE = KernelTemplate(

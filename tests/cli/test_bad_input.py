@@ -65,6 +65,15 @@ def test_a_bad_environment_is_told():
     assert (code, "OMP_NUM_THREADS" in line, "many" in line) == (2, True, True)
 
 
+@pytest.mark.compiler
+def test_a_cache_directory_that_cannot_be_written_is_told():
+    """The folder, and the variable that names another."""
+    code, line = refused(*GEMM, "8x8x8", KERNTUNE_CACHE_DIR="/proc/nowhere")
+    assert code == 5
+    assert "cannot write to /proc/nowhere" in line
+    assert "KERNTUNE_CACHE_DIR" in line
+
+
 @pytest.mark.parametrize("kind", ["text", "foreign"])
 def test_a_database_of_somebody_else_is_left_as_it_is(tmp_path, kind):
     """Nothing in it changes, byte for byte."""

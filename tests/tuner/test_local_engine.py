@@ -115,6 +115,16 @@ def test_close_leaves_no_process_and_no_file(tmp_path):
         os.kill(child, 0)
 
 
+def test_folders_of_killed_studies_are_removed(tmp_path):
+    """kill -9 leaves a folder behind; the next study clears it, and leaves those of the living."""
+    gone, alive = tmp_path / "study-999999999-x", tmp_path / f"study-{os.getpid()}-y"
+    gone.mkdir()
+    alive.mkdir()
+    engine = LocalEngine(PROBLEM, Policy(), {}, child_spec(a_target("cpu")), tmp_path, 1)
+    engine.close()
+    assert list(tmp_path.iterdir()) == [alive]
+
+
 def test_a_child_ends_when_its_parent_is_gone(tmp_path):
     """kill -9 of the tuner leaves no kernel running."""
     code = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import tempfile
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ...cache.records import Baseline, Failure, Incident, Measurement, Policy
+from ...spaces.errors import DeviceError
 from ...spaces.problems import Problem
 from ...templates.template import Candidate
 from ..backends.artifact import Artifact, Backend, ChildSpec
@@ -46,8 +48,7 @@ class LocalEngine:
         self._work_s = problem.dim("flops") / SLOWEST_FLOPS[child.device.partition(":")[0]]
         self._backends = backends
         self._session = Session(child.environment, {"do": "open", "device": child.device})
-        cache_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._folder = Path(tempfile.mkdtemp(prefix="study-", dir=cache_dir))
+        self._folder = _study_folder(cache_dir)
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="compile")
 
     def compile(self, candidates: Sequence[Candidate]) -> Iterator[Compiled]:
@@ -101,3 +102,18 @@ class LocalEngine:
         if "incident" in reply:
             return Incident(**reply["incident"])
         return reply
+
+
+def _study_folder(cache_dir: Path) -> Path:
+    """A folder of this process's own; those of processes that are gone (kill -9) are removed. Raises: DeviceError."""
+    try:
+        cache_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for left in cache_dir.glob("study-*-*"):
+            if not Path("/proc", left.name.split("-")[1]).exists():
+                shutil.rmtree(left, ignore_errors=True)
+        return Path(tempfile.mkdtemp(prefix=f"study-{os.getpid()}-", dir=cache_dir))
+    except OSError as error:
+        raise DeviceError(
+            f"cannot write to {cache_dir} ({error.strerror}), where sources and binaries go: "
+            "make room there, or name another folder in KERNTUNE_CACHE_DIR."
+        ) from None

@@ -30,7 +30,11 @@ def estimate_us(workload: Workload, kernel: Kernel) -> float:
 
 
 def measure(workload: Workload, kernel: Kernel, time_s: float) -> Measurement:
-    """Times of a kernel over the workload's sets, until `time_s` is spent; at least two blocks."""
+    """Times of a kernel over the workload's sets, until `time_s` is spent; at least two blocks.
+
+    A pause comes first: the threads of whoever ran before (the reference's BLAS) may still be spinning.
+    """
+    time.sleep(workload.device.pause_s)
     one_us = estimate_us(workload, kernel)
     calls = block_calls(one_us, time_s / 2, len(workload.sets))
     timer = workload.device.timer(kernel, workload.sets, calls, workload.policy)
@@ -40,6 +44,6 @@ def measure(workload: Workload, kernel: Kernel, time_s: float) -> Measurement:
     while blocks < 2 or time.monotonic() < deadline_s:
         samples += timer()
         blocks += 1
-        if len(samples) >= MAX_SAMPLES or (blocks >= 1 and time.monotonic() > deadline_s + 2 * time_s):
+        if len(samples) >= MAX_SAMPLES:
             break
     return Measurement(tuple(round(sample, 3) for sample in samples))
