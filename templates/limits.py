@@ -26,15 +26,14 @@ SMALL_TILE = 64 * 64
 
 
 def staged_smem_bytes(
-    block_m: Operand, block_n: Operand, block_k: Operand, stages: Operand, a_bytes: Operand, b_bytes: Operand
+    block_m: Operand, block_n: Operand, block_k: Operand, a_stages: Operand, b_stages: Operand, element_bytes: Operand
 ) -> Expr:
-    """Shared memory of one block, bytes: `stages` tiles of A [m,k] and of B [k,n].
+    """Shared memory of one block, bytes: as many tiles of A [m,k] and of B [k,n] as each has stages.
 
-    Source: CUTLASS multistage GEMM; Triton 3.6 allocates as much for every tile that fills a pipeline on sm_90.
+    Source: CUTLASS multistage GEMM; Triton 3.6 for sm_90 allocates exactly that for tiles of 64 rows and 4 warps or
+    more, and a stage less where it multiplies from registers.
     """
-    a_tile = as_expr(block_m) * block_k * a_bytes
-    b_tile = as_expr(block_k) * block_n * b_bytes
-    return as_expr(stages) * (a_tile + b_tile)
+    return (as_expr(a_stages) * block_m + as_expr(b_stages) * block_n) * block_k * element_bytes
 
 
 def sums_per_thread(block_m: Operand, block_n: Operand, num_warps: Operand) -> Expr:

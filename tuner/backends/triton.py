@@ -25,13 +25,16 @@ START_TIMEOUT_S = 120.0
 WIDEST_LOAD_BYTES = 16
 """Divisibility beyond the widest load, 16 elements of one byte, changes no code."""
 
-ENVIRONMENT: Mapping[str, str] = {
+ENVIRONMENT: Mapping[str, str | None] = {
     "CUDA_VISIBLE_DEVICES": "",  # compiling needs no GPU, and must not disturb the one that measures
     "TRITON_DISABLE_LINE_INFO": "1",  # else the path of the rendered file is part of the binary
     "TRITON_DEFAULT_FP_FUSION": "1",  # pinned: Triton 3.10 changes the default
     "TRITON_DUMP_PTXAS_LOG": "1",  # registers and spills
     "TRITON_ALWAYS_COMPILE": "1",  # a cache hit has no ptxas log
     "TRITON_STORE_BINARY_ONLY": "1",
+    # What a user may have set for debugging changes the code: it is not handed on.
+    **dict.fromkeys(("TRITON_INTERPRET", "TRITON_KERNEL_OVERRIDE", "TRITON_F32_DEFAULT"), None),
+    **dict.fromkeys(("PTXAS_OPTIONS", "DISABLE_PTXAS_OPT", "NVPTX_ENABLE_DUMP"), None),
 }
 
 
