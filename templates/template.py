@@ -33,6 +33,8 @@ class Launch:
     arguments: tuple[Argument, ...]
     grid: tuple[int, int, int] = (1, 1, 1)
     options: Mapping[str, int] = field(default_factory=dict)  # compile options: num_warps, num_stages
+    before: tuple[Launch, ...] = ()  # kernels of the same source that run first, in order, at every call
+    workspace: Mapping[str, int] = field(default_factory=dict)  # arrays of the kernels' own, by name: bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,13 +59,12 @@ def _space() -> Space:
     )
     block_k, num_stages = s.add(pow2("BLOCK_K", 16, 256), int_range("num_stages", 1, 6, default=3))
     s.require(covers_at_most_twice(block_k, problem.k), "a tile of twice the depth computes padding")
-    # Rows that are not aligned pass through registers: one tile of them is in shared memory, whatever the stages.
     a_columns = where(in_(problem.layout, "nn", "nt"), problem.k, problem.m)  # of A as it lies in memory
     b_columns = where(in_(problem.layout, "nn", "tn"), problem.n, problem.k)
     a_unaligned = (problem.a_bytes == 2) & (a_columns % ALIGNED_ELEMENTS != 0)
     b_unaligned = (problem.b_bytes == 2) & (b_columns % ALIGNED_ELEMENTS != 0)
-    a_stages, b_stages = where(a_unaligned, 1, num_stages), where(b_unaligned, 1, num_stages)
-    smem = s.derive("smem_bytes", staged_smem_bytes(block_m, block_n, block_k, a_stages, b_stages, problem.a_bytes))
+    # Rows that are not aligned take one tile only, in passing, unless they are copied: the larger need counts.
+    smem = s.derive("smem_bytes", staged_smem_bytes(block_m, block_n, block_k, num_stages, num_stages, problem.a_bytes))
     s.require(smem <= target.smem_per_block_bytes, "the stages of A and B must fit a block's shared memory")
     s.require((num_stages == 1) | (block_k * (num_stages - 1) < problem.k), "stages past the end of K stay empty")
     order, group = s.add(choice("ORDER", "m", "n"), pow2("GROUP", 1, 16, default=8))
@@ -76,14 +75,16 @@ def _space() -> Space:
     edge, k_tail, unaligned = s.add(
         choice("EDGE", "mask", "wrap"),  # loads over the edge of M and N: masked, or wrapped around
         choice("K_TAIL", "mask", "peel"),  # the rest of K: a mask in every turn, or a turn of its own
-        choice("UNALIGNED", "direct", "chunks"),  # rows not 16-byte aligned: narrow loads, or wide ones and a shift
+        # Rows not 16-byte aligned: narrow loads, wide ones and a shift, or a copy with aligned rows before the product.
+        choice("UNALIGNED", "direct", "chunks", "copy"),
     )
     s.when((problem.m % block_m != 0) | (problem.n % block_n != 0), edge)
     s.when(problem.k % block_k != 0, k_tail)
     s.when(a_unaligned | b_unaligned, unaligned)
-    s.require((unaligned == "direct") | (k_tail == "mask"), "chunks are read a turn ahead: no turn can stand apart")
+    s.require((unaligned == "direct") | (k_tail == "mask"), "chunks and copies reach past K: no turn can stand apart")
     elements = max_(problem.m * problem.k, problem.k * problem.n, problem.m * problem.n)
     s.derive("wide_index", elements >= WIDE_INDEX_ELEMENTS)
+    s.derive("COPY_BLOCK", COPY_BLOCK)
     return s
 
 
@@ -98,12 +99,41 @@ def _supports(problem: Problem, target: Target) -> str | None:
 
 
 def _launch(problem: Problem, target: Target, values: Mapping[str, Any]) -> Launch:
-    buffers = tuple(Argument(name, f"*{problem[kind]}") for name, kind in _BUFFERS)
+    copies = _copies(problem) if values.get("UNALIGNED") == "copy" else {}
+    buffers = (Argument(f"{name}_copy" if name in copies else name, f"*{problem[kind]}") for name, kind in _BUFFERS)
     sizes = tuple(Argument(letter.upper(), "i32", problem.dim(letter)) for letter in "mnk")
     tiles = -(-problem.dim("m") // values["BLOCK_M"]) * -(-problem.dim("n") // values["BLOCK_N"])
     options = {name: values[name] for name in ("num_warps", "num_stages")}
-    return Launch("gemm_tiled", (*buffers, *sizes), (tiles, 1, 1), options)
+    return Launch(
+        "gemm_tiled",
+        (*buffers, *sizes),
+        (tiles, 1, 1),
+        options,
+        before=tuple(_copy_launch(problem, name, *shape) for name, shape in copies.items()),
+        workspace={f"{name}_copy": rows * _pitch(columns) * 2 for name, (rows, columns) in copies.items()},
+    )
 
+
+def _copies(problem: Problem) -> dict[str, tuple[int, int]]:
+    """Operands whose rows are not aligned: name -> rows and columns as they lie in memory."""
+    inputs = [(buffer.name, buffer.shape) for buffer in OP.buffers(problem) if buffer.role == "input"]
+    return {name: (rows, columns) for name, (rows, columns) in inputs if columns % ALIGNED_ELEMENTS}
+
+
+def _pitch(columns: int) -> int:
+    """Elements from one row of a copy to the next: whole lines of 128 bytes."""
+    return -(-columns // 64) * 64
+
+
+def _copy_launch(problem: Problem, name: str, rows: int, columns: int) -> Launch:
+    pointer = f"*{problem['dtype']}"
+    arguments = (Argument(name, pointer), Argument(f"{name}_copy", pointer), Argument("COLS", "i32", columns))
+    blocks = rows * -(-_pitch(columns) // COPY_BLOCK)
+    return Launch("copy_rows", arguments, (blocks, 1, 1), {"num_warps": 4, "num_stages": 1})
+
+
+COPY_BLOCK = 1024
+"""Elements one block copies: eight independent loads a thread of four warps."""
 
 _SEEDS = (
     # BLOCK_M, BLOCK_N, BLOCK_K, num_stages, num_warps
@@ -125,8 +155,9 @@ _SEEDS = (
 def _seeds(problem: Problem, target: Target) -> list[dict[str, Any]]:
     """Guesses for a large problem: a small one takes what is nearest."""
     names = ("BLOCK_M", "BLOCK_N", "BLOCK_K", "num_stages", "num_warps")
-    rest = {"ORDER": "m", "GROUP": 4, "EDGE": "wrap", "K_TAIL": "mask", "UNALIGNED": "chunks"}
-    return [{**dict(zip(names, shape, strict=True)), **rest} for shape in _SEEDS]
+    rest = {"ORDER": "m", "GROUP": 4, "EDGE": "wrap", "K_TAIL": "mask"}
+    ways = ("copy", "chunks")
+    return [{**dict(zip(names, shape, strict=True)), **rest, "UNALIGNED": way} for way in ways for shape in _SEEDS]
 
 
 TEMPLATE = KernelTemplate(

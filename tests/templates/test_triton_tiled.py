@@ -4,6 +4,7 @@ import ast
 import json
 import subprocess
 import sys
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -128,7 +129,12 @@ for number, case in enumerate(json.load(sys.stdin)):
     a = inside_nan(torch.randn((m, k) if case["layout"][0] == "n" else (k, m)).to(dtype))
     b = inside_nan(torch.randn((k, n) if case["layout"][1] == "n" else (n, k)).to(dtype))
     c = torch.full((m, n), float("nan"), dtype=dtype)
-    module.gemm_tiled[tuple(case["grid"])](a, b, c, m, n, k)
+    arrays = {"a": a, "b": b, "c": c}
+    for name, size in case["workspace"].items():
+        arrays[name] = torch.full((size // 2,), float("nan"), dtype=dtype)
+    for launch in case["launches"]:
+        given = [arrays[x["name"]] if x["value"] is None else x["value"] for x in launch["arguments"]]
+        getattr(module, launch["entry"])[tuple(launch["grid"])](*given)
     left, right = (x if letter == "n" else x.T for x, letter in zip((a, b), case["layout"]))
     reference = left.double() @ right.double()
     error = ((c.double() - reference).norm() / reference.norm()).item()
@@ -147,9 +153,22 @@ def test_its_numbers_are_right_on_ragged_shapes(tmp_path, layout, dtype, toleran
     """
     shapes = [(33, 65, 47), (96, 48, 32), (1, 7, 5), (64, 33, 96), (50, 61, 31), (17, 95, 64)]
     cases = [
-        {"source": candidate.source, "grid": candidate.launch.grid, "shape": shape, "layout": layout, "dtype": dtype}
+        {
+            "source": candidate.source,
+            "launches": [asdict(launch) for launch in (*candidate.launch.before, candidate.launch)],
+            "workspace": candidate.launch.workspace,
+            "shape": shape,
+            "layout": layout,
+            "dtype": dtype,
+        }
         for number, shape in enumerate(shapes)
-        for fixed in ({}, {"UNALIGNED": "chunks", "BLOCK_K": 16}, {"K_TAIL": "peel", "BLOCK_K": 16})
+        for fixed in (
+            {},
+            {"UNALIGNED": "chunks", "BLOCK_K": 16},
+            {"UNALIGNED": "copy", "EDGE": "wrap"},
+            {"UNALIGNED": "copy", "EDGE": "mask", "BLOCK_K": 16},
+            {"K_TAIL": "peel", "BLOCK_K": 16},
+        )
         for candidate in candidates(problem(*shape, layout=layout, dtype=dtype), 2, seed=number, **fixed)
     ]
     ran = subprocess.run(

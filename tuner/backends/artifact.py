@@ -22,16 +22,19 @@ class Artifact:
     smem_bytes: int = 0  # dynamic shared memory of one block
     registers: int = 0  # of one thread
     spill_bytes: int = 0  # of one thread
+    before: tuple[Artifact, ...] = ()  # of `launch.before`, in order
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self) | {"path": str(self.path)}
+        launch = asdict(self.launch) | {"before": []}  # each of `before` has its own
+        return asdict(self) | {"path": str(self.path), "launch": launch, "before": [a.as_dict() for a in self.before]}
 
     @staticmethod
     def from_dict(data: Mapping[str, Any]) -> Artifact:
         launch = dict(data["launch"])
         launch["arguments"] = tuple(Argument(**argument) for argument in launch["arguments"])
-        launch["grid"] = tuple(launch["grid"])
-        return Artifact(**{**data, "path": Path(data["path"]), "launch": Launch(**launch)})
+        launch |= {"grid": tuple(launch["grid"]), "before": ()}
+        before = tuple(Artifact.from_dict(artifact) for artifact in data["before"])
+        return Artifact(**{**data, "path": Path(data["path"]), "launch": Launch(**launch), "before": before})
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import signal
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from queue import LifoQueue
 from typing import Any
@@ -13,7 +14,7 @@ from ...cache.records import Failure, Incident
 from ...spaces.canonical import digest
 from ...spaces.errors import DeviceError
 from ...spaces.targets import Gpu, Target
-from ...templates.template import Argument, Candidate
+from ...templates.template import Argument, Candidate, Launch
 from ..sessions.session import Crash, Message, Session, TimedOut
 from .artifact import Artifact, ChildSpec
 
@@ -60,7 +61,22 @@ class TritonBackend:
             self._idle.put(session)
 
     def compile(self, candidate: Candidate, folder: Path) -> Artifact | Failure | Incident:
-        request = self._request(candidate, folder)
+        before = []
+        for launch in candidate.launch.before:
+            made = self._compile(candidate, launch, folder)
+            if not isinstance(made, Artifact):
+                return made
+            before.append(made)
+        made = self._compile(candidate, candidate.launch, folder)
+        return replace(made, before=tuple(before)) if isinstance(made, Artifact) else made
+
+    def close(self) -> None:
+        for session in self._sessions:
+            session.close()
+
+    def _compile(self, candidate: Candidate, launch: Launch, folder: Path) -> Artifact | Failure | Incident:
+        """One kernel of the candidate's source."""
+        request = self._request(candidate, launch, folder)
         try:
             Path(request["source"]).write_text(candidate.source)
         except OSError as error:
@@ -71,27 +87,23 @@ class TritonBackend:
         finally:
             self._idle.put(session)
         made = _verdict(reply)
-        return made if not isinstance(made, dict) else self._artifact(candidate, Path(request["cubin"]), made)
+        return made if not isinstance(made, dict) else self._artifact(launch, Path(request["cubin"]), made)
 
-    def close(self) -> None:
-        for session in self._sessions:
-            session.close()
-
-    def _request(self, candidate: Candidate, folder: Path) -> Message:
-        arguments = candidate.launch.arguments
+    def _request(self, candidate: Candidate, launch: Launch, folder: Path) -> Message:
+        arguments = launch.arguments
         request: Message = {
             "do": "compile",
-            "entry": candidate.launch.entry,
+            "entry": launch.entry,
             "signature": {argument.name: argument.type for argument in arguments},
             "divisibility": {argument.name: _divisibility(argument) for argument in arguments},
-            "options": dict(candidate.launch.options),
+            "options": dict(launch.options),
             "arch": int(self.gpu.arch.removeprefix("sm_")),
         }
         name = f"{candidate.template}-{digest([candidate.source, request, self._triton])}"
         files = {"source": folder / f"{name}{candidate.suffix}", "cubin": folder / f"{name}.cubin"}
         return {**request, **{key: str(path) for key, path in files.items()}, "cache": str(folder / "triton")}
 
-    def _artifact(self, candidate: Candidate, cubin: Path, made: Message) -> Artifact | Failure:
+    def _artifact(self, launch: Launch, cubin: Path, made: Message) -> Artifact | Failure:
         if refusal := self._refusal(made):
             return Failure("constraints", refusal)
         if made["global_scratch_size"] or made["profile_scratch_size"]:
@@ -99,7 +111,7 @@ class TritonBackend:
         return Artifact(
             self.name,
             cubin,
-            candidate.launch,
+            launch,
             threads_per_block=32 * made["num_warps"],
             smem_bytes=made["shared"],
             registers=made.get("registers", 0),

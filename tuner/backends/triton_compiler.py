@@ -52,9 +52,10 @@ def _compile(request: Message) -> Message:
     from triton.compiler import ASTSource
 
     kernel = getattr(_module(Path(request["source"])), request["entry"])
-    names = list(request["signature"])
-    attrs = {(names.index(name),): [["tt.divisibility", by]] for name, by in request["divisibility"].items()}
-    source = ASTSource(fn=kernel, signature=request["signature"], constexprs={}, attrs=attrs)
+    # By position: an argument is called after its buffer, a parameter as the source pleases.
+    signature = dict(zip(kernel.arg_names, request["signature"].values(), strict=True))
+    attrs = {(place,): [["tt.divisibility", by]] for place, by in enumerate(request["divisibility"].values())}
+    source = ASTSource(fn=kernel, signature=signature, constexprs={}, attrs=attrs)
     target = GPUTarget("cuda", request["arch"], 32)
     compiled = triton.compile(source, target=target, options=request["options"])
     Path(request["cubin"]).write_bytes(compiled.asm["cubin"])

@@ -23,7 +23,21 @@ _BROKEN_CONTEXT = frozenset({700, 702, 710, 714, 715, 716, 717, 718, 719, 999})
 
 
 def load(cupy: Any, artifact: Artifact) -> Kernel:
-    """The kernel of an artifact on the current device. Raises: LaunchError if the driver refuses it."""
+    """The kernel of an artifact, with those that run before it and their workspace. Raises: LaunchError."""
+    kernels = [_load(cupy, part) for part in (*artifact.before, artifact)]
+    if len(kernels) == 1 and not artifact.launch.workspace:
+        return kernels[0]
+    workspace = {name: cupy.empty(size, np.uint8) for name, size in artifact.launch.workspace.items()}
+
+    def run(arrays: Arrays) -> None:
+        for kernel in kernels:
+            kernel({**arrays, **workspace})
+
+    return run
+
+
+def _load(cupy: Any, artifact: Artifact) -> Kernel:
+    """One kernel on the current device."""
     driver_error = cupy.cuda.driver.CUDADriverError
     module = cupy.cuda.function.Module()
     try:
