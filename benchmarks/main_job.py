@@ -113,7 +113,7 @@ def main() -> None:
         )
         results.append(result)
     report = {
-        "command": f"python benchmarks/main_job.py {given.device} --out {given.out}",
+        "command": f"python benchmarks/main_job.py {given.device} --out benchmarks/results/{given.out.name}",
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "host": {"python": platform.python_version(), "system": platform.platform()},
         "results": results,

@@ -38,6 +38,8 @@ def _space() -> Space:
     s.require((mr == 1) | (mr < 2 * problem.m), "a tile of more than twice the rows computes padding")
     s.require((mr >= 4) | (problem.m < 16), "low tiles read B too often")
     s.require((nrv == 1) | (nrv * vw < 2 * problem.n), "a tile of more than twice the columns computes padding")
+    s.require(~in_(split, "cols", "grid") | (problem.n > nrv * vw), "a single panel of columns cannot be shared out")
+    s.require((split != "grid") | (problem.m > mr), "a single panel of rows cannot be shared out")
     ku, mc, kc, nc, _ = s.add(
         choice("KU", 1, 4),  # steps of K unrolled
         choice("MC", 48, 192, 768),  # rows of a block of A
@@ -70,7 +72,7 @@ def _launch(problem: Problem, target: Target, values: Mapping[str, Any]) -> Laun
 
 
 _TILES = {
-    16: ((6, 2), (4, 3), (6, 2), (6, 2), (12, 1), (4, 3)),
+    16: ((6, 2), (4, 3), (4, 3), (4, 2), (12, 1), (6, 2)),
     32: ((8, 3), (6, 4), (6, 4), (8, 2), (12, 2), (14, 2)),
 }
 """(MR, NRV) of the seeds by vector registers: enough sums to hide the multiply-add's latency, and no spills."""
@@ -79,18 +81,18 @@ _TILES = {
 def _seeds(problem: Problem, target: Target) -> list[dict[str, Any]]:
     """Guesses for this processor, as wide as its vectors."""
     assert isinstance(target.device, Cpu)
-    shared = "shared" if target.device.threads > 1 else "rows"
     # A stored by columns is packed: read in place, each step of K would touch another page.
     in_place = "b" if str(problem["layout"])[0] == "n" else "ab"
+    cols, shared = ("cols", "shared") if target.device.threads > 1 else ("rows", "rows")
     blocks: tuple[dict[str, Any], ...] = (
-        {"KC": 1024, "MC": 48, "NC": 2048, "PACK": in_place, "SPLIT": "rows", "PREFETCH": "c"},
-        {"KC": 512, "MC": 192, "NC": 512, "PACK": in_place, "SPLIT": shared, "PREFETCH": "none"},
-        {"KC": 512, "MC": 192, "NC": 128, "PACK": in_place, "SPLIT": "rows", "PREFETCH": "none"},
-        {"KC": 512, "MC": 192, "NC": 512, "PACK": "ab", "SPLIT": "rows", "PREFETCH": "none"},
-        {"KC": 256, "MC": 192, "NC": 2048, "PACK": "ab", "SPLIT": "rows", "PREFETCH": "c"},
-        {"KC": 512, "MC": 48, "NC": 2048, "PACK": "ab", "SPLIT": shared, "PREFETCH": "c"},
+        {"KC": 1024, "MC": 48, "NC": 2048, "PACK": in_place, "SPLIT": "rows", "ORDER": "ji", "PREFETCH": "c"},
+        {"KC": 512, "MC": 192, "NC": 512, "PACK": in_place, "SPLIT": shared, "ORDER": "ji", "PREFETCH": "none"},
+        {"KC": 512, "MC": 192, "NC": 128, "PACK": in_place, "SPLIT": "rows", "ORDER": "ji", "PREFETCH": "none"},
+        {"KC": 1024, "MC": 48, "NC": 2048, "PACK": "ab", "SPLIT": cols, "ORDER": "ji", "PREFETCH": "c"},
+        {"KC": 512, "MC": 48, "NC": 128, "PACK": in_place, "SPLIT": cols, "ORDER": "ij", "PREFETCH": "c"},
+        {"KC": 512, "MC": 48, "NC": 2048, "PACK": "ab", "SPLIT": shared, "ORDER": "ji", "PREFETCH": "c"},
     )
-    fixed = {"VW": target.device.vector_bytes // 4, "KU": 4, "ORDER": "ji"}
+    fixed = {"VW": target.device.vector_bytes // 4, "KU": 4}
     tiles = _TILES[target.device.vector_registers]
     return [{**fixed, "MR": mr, "NRV": nrv, **block} for (mr, nrv), block in zip(tiles, blocks, strict=True)]
 

@@ -26,7 +26,7 @@ from ..limits import (
     tile_count,
 )
 from ..template import Argument, KernelTemplate, Launch
-from .op import plain_only
+from .op import OP, plain_only
 
 _DTYPES = ("bf16", "fp16", "fp32")
 _BUFFERS = (("a", "dtype"), ("b", "dtype"), ("c", "out_dtype"))

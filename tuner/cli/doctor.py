@@ -57,7 +57,7 @@ def _look(name: str, look: Callable[[], str], needed: bool = True) -> Finding:
 
 
 def _python() -> Finding:
-    return Finding("python", True, f"{platform.python_version()}, kerntune {version('kerntune')}")
+    return Finding("python", True, f"{platform.python_version()}, kerntune {_version('kerntune') or 'not installed'}")
 
 
 def _processor() -> Finding:
