@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from functools import lru_cache
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, StrictUndefined
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 _PACKAGE = __name__.rpartition(".")[0]
 
@@ -19,6 +20,8 @@ def source_text(op: str, source: str) -> str:
 
 @lru_cache
 def _environment(suffix: str) -> Environment:
+    from jinja2 import Environment, StrictUndefined  # 0.1 s that an answer from the cache does without
+
     # CUDA sources hold inline PTX, whose "{%3, %4}" and "{{" are Jinja's own words (docs/measured_facts.md).
     own: dict[str, Any] = {}
     if suffix == "cu":

@@ -42,7 +42,7 @@ def find_compiler(preferred: str | None) -> Compiler:
         if version is not None:
             return Compiler(command, version, _has_openmp(command))
         tried.append(shlex.join(command))
-    if preferred is not None and tried[0] == preferred and len(tried) == 1:
+    if preferred is not None:
         raise NoCompiler(f'CC names "{preferred}", which does not run. Unset it, or {INSTALL_HINT}')
     raise NoCompiler(f"no C compiler was found (tried {', '.join(tried)}): {INSTALL_HINT}")
 

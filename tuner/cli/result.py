@@ -5,10 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
-
 from ...templates.catalogue import op_named
 from ..api import Report
 from .words import duration, rate, tflops, time_of
@@ -52,6 +48,10 @@ def print_json(report: Report) -> None:
 
 def print_report(report: Report) -> None:
     """The winner beside the vendor library, and how it was found."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
     answer, counts = report.answer, report.counts
     op = op_named(answer.problem.op)
     table = Table(title=f"{op.name} {op.shape_of(answer.problem)} {answer.problem['dtype']} {answer.problem['layout']}")
