@@ -151,3 +151,13 @@ def test_the_nearest_feasible_config_stands_for_one_that_is_not():
     assert all(feasible.nearest(config) == config for config in feasible)
     with pytest.raises(SpaceError, match="M=1 is not one of"):
         feasible.nearest({"M": 1})
+
+
+def test_a_constraint_does_not_apply_where_a_parameter_it_reads_is_absent():
+    """A rule about how to reduce says nothing about configs that reduce nothing."""
+    space = Space("s")
+    split = space.add(choice("SPLIT", 1, 2))
+    reduce = space.add(choice("REDUCE", "atomic", "workspace"))
+    space.when(split > 1, reduce)
+    space.require(reduce == "workspace", "atomics are not wanted")
+    assert [dict(config) for config in space.on()] == [{"SPLIT": 1}, {"SPLIT": 2, "REDUCE": "workspace"}]

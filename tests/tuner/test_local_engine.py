@@ -64,6 +64,15 @@ def test_each_fault_is_a_failure_with_its_kind_and_the_next_kernel_runs(engine, 
     assert isinstance(engine.measure(kernels.build(tmp_path, "right"), seed=2), Measurement)
 
 
+def test_a_time_out_counts_only_after_a_second_try(engine, tmp_path):
+    """A busy machine is slow once; a slow config is slow twice."""
+    mark = tmp_path / "mark"
+    once = (
+        f'FILE *mark = fopen("{mark}", "r"); if (!mark) {{ fclose(fopen("{mark}", "w")); for (;;) {{}} }} fclose(mark);'
+    )
+    assert isinstance(engine.measure(kernels.build(tmp_path, "once", once + kernels.RIGHT), seed=1), Measurement)
+
+
 def test_a_child_killed_from_outside_is_an_incident(engine, tmp_path):
     """The memory killer's signal is the machine's trouble, not the config's."""
     outcome = engine.measure(kernels.build(tmp_path, "killed"), seed=1)

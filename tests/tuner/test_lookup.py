@@ -194,3 +194,10 @@ def test_of_two_templates_of_one_key_the_faster_one_answers():
     slow_but_new = replace(a_record(us=20.0), template="other", template_digest="b" * 32)
     fast = replace(a_record(us=10.0), recorded_at=slow_but_new.recorded_at - timedelta(days=1))
     assert rank(a_query(), [slow_but_new, fast]).median_us == 10.0
+
+
+def test_a_playoff_answers_before_a_faster_search_of_the_same_key():
+    """Search times flatter; the interleaved run is what stands."""
+    searched = replace(a_record(config={"BLOCK_M": 16}, us=5.0), phase="search")
+    settled = replace(a_record(config={"BLOCK_M": 32}, us=9.0), phase="playoff", template_digest="b" * 32)
+    assert rank(a_query(), [searched, settled]).median_us == 9.0

@@ -143,3 +143,18 @@ def test_tpe_beats_random_on_a_smooth_valley():
         return min(times)
 
     assert sum(found("tpe", s) for s in range(5)) <= sum(found("random", s) for s in range(5))
+
+
+def test_incidents_with_results_between_them_do_not_end_a_study():
+    """Only three in a row mean that the machine is not well."""
+    seen = set()
+
+    def shaky(config):
+        if config not in seen:
+            seen.add(config)
+            return Incident("memory killer", "killed")
+        return by_depth(config)
+
+    study = a_study(FakeEngine(shaky), trials=6)
+    study.run()
+    assert Counts.of(study.records).measured == 6
