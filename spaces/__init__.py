@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .config import Config
-    from .expressions import ceil_div, in_, max_, min_, where
     from .feasible import FeasibleSpace
+    from .functions import ceil_div, in_, max_, min_, where
     from .parameters import Parameter, choice, flag, int_range, pow2
     from .problems import Problem
     from .space import Space
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "config": ("Config",),
-    "expressions": ("ceil_div", "in_", "max_", "min_", "where"),
+    "functions": ("ceil_div", "in_", "max_", "min_", "where"),
     "feasible": ("FeasibleSpace",),
     "parameters": ("Parameter", "choice", "flag", "int_range", "pow2"),
     "problems": ("Problem",),

@@ -7,7 +7,8 @@ from collections.abc import Collection
 from typing import NoReturn
 
 from .errors import SpaceError, UnknownName
-from .expressions import Call, Const, Expr, Symbol, Where
+from .expressions import Call, Const, Expr, Symbol
+from .functions import Where
 
 MAX_CHARS = 2_000
 MAX_DEPTH = 50

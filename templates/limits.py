@@ -6,7 +6,8 @@ space; the compiler's own figures (tuner/backends/) have the last word.
 
 from __future__ import annotations
 
-from ..spaces.expressions import Expr, Operand, as_expr, ceil_div, min_
+from ..spaces.expressions import Expr, Operand, as_expr
+from ..spaces.functions import ceil_div, min_
 
 MAX_REGISTERS_PER_THREAD = 255
 """32-bit registers one thread can name, from sm_35 on. Source: CUDA C++ Programming Guide, compute capabilities."""

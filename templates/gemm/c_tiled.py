@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ...spaces.expressions import in_, where
+from ...spaces.functions import in_, where
 from ...spaces.parameters import choice
 from ...spaces.problems import Problem
 from ...spaces.space import Space

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ...spaces.expressions import in_, max_, where
+from ...spaces.functions import in_, max_, where
 from ...spaces.parameters import choice, int_range, pow2
 from ...spaces.problems import Problem
 from ...spaces.space import Space

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from ...templates.catalogue import op_named
-from ..api import Report
+from ..tuning import Report
 from .words import duration, rate, tflops, time_of
 
 

@@ -39,12 +39,12 @@ def _command(op: Op) -> Any:
 
 
 def _run(op: Op, values: Mapping[str, Any]) -> int:
-    from .. import api
+    from .. import tuning
     from ..budget import Budget
     from .progress import ProgressView
     from .result import print_json, print_report
 
-    request = api.Request(
+    request = tuning.Request(
         op=op.name,
         fields=fields_of(op, values),
         device=values["device"],
@@ -57,6 +57,6 @@ def _run(op: Op, values: Mapping[str, Any]) -> int:
         db_url=values["db"],
     )
     with ProgressView() as view:
-        report = api.run(request, api.Watch(view.started, view.trial))
+        report = tuning.run(request, tuning.Watch(view.started, view.trial))
     (print_json if values["json"] else print_report)(report)
     return INTERRUPTED if report.interrupted else 0
