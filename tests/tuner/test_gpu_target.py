@@ -1,6 +1,7 @@
 """Which GPU this is: the pure parts, and what is said where nothing is installed."""
 
 import importlib.util
+import time
 
 import pytest
 from kerntune.spaces.errors import DeviceError
@@ -70,3 +71,10 @@ def test_the_gpu_of_this_machine_is_known_in_every_field():
     fields = target.fields()
     assert fields["arch"].startswith("sm_")
     assert all(value for name, value in fields.items() if name not in ("mig", "nvrtc", "compiler", "flags"))
+
+
+def test_waking_the_driver_returns_at_once_and_never_fails():
+    """Where there is no driver nothing happens."""
+    start_s = time.perf_counter()
+    gpu_target.wake_driver()
+    assert time.perf_counter() - start_s < 0.1

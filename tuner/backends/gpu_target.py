@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import importlib.metadata
 import importlib.util
+from threading import Thread
 from typing import Any
 from uuid import UUID
 
@@ -30,6 +31,11 @@ def gpu_count() -> int:
     if driver.cuInit(0) != 0 or driver.cuDeviceGetCount(ctypes.byref(count)) != 0:
         return 0
     return count.value
+
+
+def wake_driver() -> None:
+    """Begin to load the CUDA driver beside whatever comes next: 0.2 s in which the interpreter is free to import."""
+    Thread(target=gpu_count, daemon=True).start()
 
 
 def missing_gpu_packages() -> list[str]:

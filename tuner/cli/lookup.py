@@ -48,6 +48,10 @@ def _command(op: Op) -> Any:
 
 
 def _run(op: Op, values: Mapping[str, Any]) -> None:
+    from ..backends.gpu_target import wake_driver
+
+    if values["device"] != "cpu":
+        wake_driver()  # first of all: the imports below take as long
     from ...cache.wire import answer_to_json
     from ...spaces.errors import NoAnswer
     from .. import asking, settings

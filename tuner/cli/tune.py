@@ -39,6 +39,10 @@ def _command(op: Op) -> Any:
 
 
 def _run(op: Op, values: Mapping[str, Any]) -> int:
+    from ..backends.gpu_target import wake_driver
+
+    if values["device"] != "cpu":
+        wake_driver()  # first of all: the imports below take as long
     from .. import tuning
     from ..budget import Budget
     from .progress import ProgressView
