@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import shutil
 import sys
@@ -12,22 +11,13 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from kerntune.tuner.backends.gpu_target import gpu_count
+
+ROOT = Path(__file__).parents[1]
 
 # Tests are no package: `from builders import a_record` and `from contracts.store_contract import StoreContract`.
 sys.path.insert(0, str(Path(__file__).parent))
-pytest.register_assert_rewrite("builders", "contracts")
-
-
-def _gpus() -> int:
-    """How many GPUs the driver counts; 0 where there is no driver."""
-    try:
-        driver = ctypes.CDLL("libcuda.so.1")
-    except OSError:
-        return 0
-    count = ctypes.c_int(0)
-    if driver.cuInit(0) != 0 or driver.cuDeviceGetCount(ctypes.byref(count)) != 0:
-        return 0
-    return count.value
+pytest.register_assert_rewrite("asking", "builders", "contracts", "writers")
 
 
 def _on_path(*programs: str) -> bool:
@@ -38,7 +28,8 @@ NEEDS: dict[str, tuple[Callable[[], bool], str]] = {
     "torch": (lambda: find_spec("torch") is not None, "torch is not installed"),
     "triton": (lambda: find_spec("triton") is not None, "triton is not installed"),
     "ray": (lambda: find_spec("ray") is not None, "ray is not installed"),
-    "gpu": (lambda: _gpus() > 0, "no NVIDIA GPU"),
+    "gpu": (lambda: gpu_count() > 0, "no NVIDIA GPU"),
+    "git": (lambda: (ROOT / ".git").exists() and _on_path("git"), "not a git checkout"),
     "postgres": (lambda: bool(os.environ.get("KERNTUNE_TEST_POSTGRES")), "KERNTUNE_TEST_POSTGRES names no server"),
     "browser": (lambda: _on_path("chromium", "chromium-browser"), "no chromium on PATH"),
     "compiler": (

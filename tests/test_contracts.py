@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("importlinter")
 ROOT = Path(__file__).parents[1]
 BREACHES = [
     ("spaces/problems.py", "from ..cache import records", "Imports run downward only"),

@@ -115,3 +115,15 @@ def test_a_full_disk_while_tuning_is_told_and_loses_nothing_acknowledged(tmp_pat
     with sqlite3.connect(db) as stored:
         assert stored.execute("pragma integrity_check").fetchone() == ("ok",)
     stored.close()
+
+
+def test_a_bug_of_ours_is_said_as_such():
+    """Exit 1, the traceback, and where to report it."""
+    code = (
+        "import sys; sys.argv = ['tune', 'doctor'];"
+        "from kerntune.tuner.cli import doctor, main; doctor._python = lambda: 1 / 0; main.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert "ZeroDivisionError" in done.stderr
+    assert done.stderr.strip().endswith("Please report it with the lines above: CONTRIBUTING.md says where.")

@@ -4,34 +4,9 @@ import json
 from dataclasses import replace
 
 import pytest
-from builders import a_record, a_target
-from kerntune.cache.memory import MemoryStore
-from kerntune.cache.records import Policy, RecordKey
+from asking import PATH, SHAPE, TOOLS, a_gemm_record, refused
 from kerntune.cache.wire import answer_from_json
-from kerntune.server.schemas import AnswerBody, ProblemDetails
-from kerntune.spaces.errors import StoreError
-from kerntune.templates import catalogue
-from kerntune.tuner.serving import StoreServices
-
-GEMM = catalogue.op_named("gemm")
-PATH = "/v1/configs/gemm"
-SHAPE = {"shape": "64x128x256"}
-TOOLS = {"driver": "550.54", "cuda": "13.0", "triton": "3.6.0"}
-
-
-def a_gemm_record(kind="gpu", policy="cold", target_changes=None, config=None, us=10.0, **fields):
-    problem = GEMM.problem(kind, m=64, n=128, k=256, **fields)
-    target = a_target(kind, **(target_changes or {}))
-    return a_record(RecordKey(problem, target, Policy.default_for(kind, policy)), config, us)
-
-
-def refused(response, status, type):
-    """The problem body, after the checks that hold for every one."""
-    body = response.json()
-    ProblemDetails.model_validate(body)
-    assert response.headers["content-type"] == "application/problem+json"
-    assert (response.status_code, body["status"], body["type"]) == (status, status, type), body
-    return body
+from kerntune.server.schemas import AnswerBody
 
 
 def test_a_known_problem_is_answered_with_its_config_and_evidence(store, browser):
@@ -187,60 +162,10 @@ def test_a_bare_plus_in_an_epilogue_is_a_plus(store, browser):
     assert browser.get(f"{PATH}?shape=64x128x256&epilogue=bias+relu").status_code == 200
 
 
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        ({"shape": "64x128"}, "3 dims"),
-        ({"shape": "64x128xK"}, 'k is "k"'),
-        ({"dtype": "fp3"}, 'Did you mean "fp32"'),
-        ({"batch": "0"}, "at least 1"),
-        ({"batch": "two"}, 'batch is "two"'),
-        ({"policy": "hot"}, "'cold' or 'warm'"),
-        ({"min_match": "close"}, "min_match"),
-        ({"device": ""}, "device is empty"),
-        ({"dytpe": "fp16"}, 'Did you mean "dtype"'),
-        ({"M": "64"}, "Known: "),
-    ],
-)
-def test_words_that_are_off_are_refused_and_mended(store, browser, change, said):
-    """What, where, how to mend; above all, a typo never gives another problem's config."""
-    store.add(a_gemm_record())
-    response = browser.get(PATH, params=SHAPE | change)
-    assert said in refused(response, 422, "/problems/usage")["detail"]
-
-
 def test_a_count_of_any_size_is_a_question(store, browser):
     """A batch has no upper bound; nothing is known about most."""
     store.add(a_gemm_record())
     refused(browser.get(PATH, params=SHAPE | {"batch": "9" * 150}), 404, "/problems/no-answer")
-
-
-def test_a_missing_shape_is_named(browser):
-    """FastAPI's own errors become problem bodies too."""
-    assert "shape is missing" in refused(browser.get(PATH), 422, "/problems/usage")["detail"]
-
-
-def test_a_parameter_given_twice_is_refused(browser):
-    """Which of the two would hold?"""
-    response = browser.get(f"{PATH}?shape=1x1x1&dtype=fp32&dtype=bf16")
-    assert "dtype is given twice" in refused(response, 422, "/problems/usage")["detail"]
-
-
-@pytest.mark.parametrize("name", ["shape", "device", "target", "epilogue", "flags", "surprise" * 500])
-def test_a_long_value_is_refused_and_not_repeated(browser, name):
-    """An error body stays small whatever was sent."""
-    response = browser.get(PATH, params={"shape": "1x1x1"} | {name: "x" * 10_000})
-    body = refused(response, 422, "/problems/usage")
-    assert "x" * 100 not in body["detail"]
-    assert len(body["detail"]) < 500
-
-
-@pytest.mark.parametrize("word", ["\x1b[2J", "\x00", "\x7f", "\x9b31m", "\u202e", "a\nb"])
-def test_control_characters_are_refused_and_never_repeated(browser, word):
-    """Neither as a value nor as a name, neither raw nor behind the escapes of JSON."""
-    for params in ({"device": word}, {f"x{word}": "1"}):
-        body = refused(browser.get(PATH, params={"shape": "1x1x1"} | params), 422, "/problems/usage")
-        assert body["detail"].isprintable()
 
 
 def test_the_etag_is_strong_and_follows_the_body(store, browser):
@@ -267,37 +192,6 @@ def test_who_holds_an_old_answer_is_sent_the_new_one(store, browser):
     """The tag of another body is no tag of this one."""
     store.add(a_gemm_record())
     assert browser.get(PATH, params=SHAPE, headers={"If-None-Match": '"other"'}).status_code == 200
-
-
-@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/v1/configs/nothing", 404), ("POST", PATH, 405)])
-def test_a_path_or_method_that_is_not_there_is_a_problem_body_too(browser, method, path, status):
-    """With the place that lists what is there."""
-    body = refused(browser.request(method, path), status, "about:blank")
-    assert "/openapi.json" in body["detail"]
-
-
-def test_a_store_that_fails_is_503(browse):
-    """The caller did nothing wrong, and may come back."""
-
-    class LostStore(MemoryStore):
-        def targets(self):
-            raise StoreError("the database is gone: look for it.")
-
-    response = browse(StoreServices(LostStore())).get(PATH, params=SHAPE)
-    assert refused(response, 503, "/problems/store")["detail"] == "the database is gone: look for it."
-
-
-def test_our_own_bug_is_500_and_tells_nothing_of_the_inside(browse):
-    """Neither message nor traceback; they stand in the server's log."""
-
-    class BrokenStore(MemoryStore):
-        def targets(self):
-            raise RuntimeError("secret of /root/.pgpass")
-
-    response = browse(StoreServices(BrokenStore())).get(PATH, params=SHAPE)
-    refused(response, 500, "/problems/internal")
-    assert "secret" not in response.text
-    assert "Traceback" not in response.text
 
 
 def test_a_body_is_ascii_json_whatever_a_record_says(store, browser):
