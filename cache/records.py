@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import Any, Literal, cast, get_args
@@ -160,7 +160,6 @@ class Answer:
     differences: tuple[str, ...] = ()  # why the match is not exact, field by field
     expected_slowdown: float | None = 1.0  # of this config here, against where it was measured; None: not known
     generation: int | None = None
-    notes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -21,7 +22,7 @@ _BOOL_REMEDY = (
 )
 
 
-class Expr:
+class Expr(ABC):
     """A value that is known once the parameters, the problem and the target are.
 
     `==` and its kin build expressions, so two Exprs are never equal as objects: compare their `str()`.
@@ -29,13 +30,13 @@ class Expr:
 
     __hash__ = object.__hash__
 
+    @abstractmethod
     def value(self, env: Env) -> Column:
         """The expression over the columns of `env` (name -> one value, or one per row)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def names(self) -> frozenset[str]:
         """Every name the expression reads, such as `BLOCK_M` or `problem.m`."""
-        raise NotImplementedError
 
     def __bool__(self) -> bool:
         raise SpaceError(f"{_BOOL_REMEDY} (in `{self}`).")

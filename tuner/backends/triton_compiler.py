@@ -26,7 +26,7 @@ FACTS = ("shared", "global_scratch_size", "profile_scratch_size")
 def compile_source(request: Message) -> Message:
     """The reply to a compile request; with no source in it, only Triton is loaded, so that no candidate pays for it.
 
-    A fault of the source is a `failure` of kind compile, a full disk an `incident`.
+    A full disk is an `incident`. Raises whatever a compiler pass makes of the source.
     """
     if "source" not in request:
         import triton
@@ -38,11 +38,8 @@ def compile_source(request: Message) -> Message:
         with contextlib.redirect_stdout(log):
             facts = _compile(request)
     except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        return {"incident": {"kind": "disk full", "reason": f"{request['cubin']}: {error.strerror}"}}
-    except Exception as error:  # noqa: BLE001 -- whatever a compiler pass raises is what the source made it raise
-        return {"failure": {"kind": "compile", "reason": first_useful_line(error)}}
+        kind = "disk full" if error.errno == errno.ENOSPC else "compiler"
+        return {"incident": {"kind": kind, "reason": f"{request['cubin']}: {error}"}}
     return facts | resources(log.getvalue())
 
 

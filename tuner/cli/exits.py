@@ -6,6 +6,7 @@ import os
 import sys
 import traceback
 from collections.abc import Mapping
+from types import TracebackType
 from typing import Any
 
 import typer
@@ -31,7 +32,7 @@ def complain(text: str) -> None:
 
 
 def guarded(app: Any) -> int:
-    """Run the app; its exit code. No traceback but for our own bugs."""
+    """Run the app; its exit code. What it does not expect is a bug of ours and goes on to `report_bug`."""
     try:
         result = app(standalone_mode=False)
         return result if isinstance(result, int) else 0
@@ -49,7 +50,9 @@ def guarded(app: Any) -> int:
     except BrokenPipeError:  # `tune … | head`: the reader has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except Exception:  # noqa: BLE001 -- the last line of defence: a bug of ours, said as such
-        complain(traceback.format_exc())
-        complain("This is a bug in kerntune. Please report it with the lines above: CONTRIBUTING.md says where.")
-        return OUR_BUG
+
+
+def report_bug(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """For sys.excepthook: the traceback, and where to send it. Python then ends with 1, which is OUR_BUG."""
+    complain("".join(traceback.format_exception(kind, error, trace)))
+    complain("This is a bug in kerntune. Please report it with the lines above: CONTRIBUTING.md says where.")

@@ -24,6 +24,15 @@ def option(name: str, kind: Any, default: Any, help: str, **more: Any) -> Parame
     return Parameter(name, Parameter.KEYWORD_ONLY, default=info, annotation=kind)
 
 
+def answer_options() -> list[Parameter]:
+    """What every command takes that answers about a problem."""
+    return [
+        option("policy", str, "cold", "how times are taken: caches cold or warm", metavar="cold|warm"),
+        option("db", str | None, None, "SQLAlchemy URL of the database [env KERNTUNE_DB]", metavar="URL"),
+        option("json", bool, False, "one JSON object on standard output"),
+    ]
+
+
 def op_options(op: Op) -> list[Parameter]:
     """--shape and every field of the op; the op checks the values, so that the rule and its words live once."""
     shape = option("shape", str, ..., f"{op.shape_format}, such as {op.example}", metavar=op.shape_format)

@@ -10,7 +10,7 @@ import typer
 
 from ...templates.catalogue import ops
 from ...templates.op import Op
-from .flags import fields_of, op_options, option, with_signature
+from .flags import answer_options, fields_of, op_options, option, with_signature
 
 if TYPE_CHECKING:
     from ...cache.records import Answer
@@ -37,11 +37,9 @@ def _command(op: Op) -> Any:
     options = [
         *op_options(op),
         option("device", str, "auto", _DEVICE_HELP),
-        option("policy", str, "cold", "how times were taken: caches cold or warm", metavar="cold|warm"),
         option("min_match", str, "stale", "the farthest match accepted", metavar="exact|stale|near|model"),
-        option("db", str | None, None, "SQLAlchemy URL of the database [env KERNTUNE_DB]", metavar="URL"),
         option("server", str | None, None, "ask this server instead [env KERNTUNE_SERVER]", metavar="URL"),
-        option("json", bool, False, "one JSON object on standard output"),
+        *answer_options(),
     ]
     doc = f"The best known config of {op.summary}; measures nothing."
     return with_signature(lambda values: _run(op, values), op.name, doc, options)

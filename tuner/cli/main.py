@@ -33,4 +33,6 @@ def make_app() -> typer.Typer:
 
 def main() -> None:
     """Entry point of the console script: run a command, and end with the exit code its outcome has."""
-    sys.exit(exits.guarded(make_app()))
+    sys.excepthook = exits.report_bug
+    command = typer.main.get_command(make_app())  # called itself, the app would set a hook of its own
+    sys.exit(exits.guarded(command))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Any
 
+from ...cache.wire import answer_to_json
 from ...templates.catalogue import op_named
 from ..tuning import Report
 from .words import duration, rate, tflops, time_of
@@ -12,30 +14,18 @@ from .words import duration, rate, tflops, time_of
 
 def as_json(report: Report) -> dict[str, Any]:
     """The fields of INTERFACE's `--json`; times in µs."""
-    answer = report.answer
-    baseline_us = answer.baseline_us
+    answer, counts = report.answer, asdict(report.counts)
+    told = answer_to_json(answer)
     spaces = {name: {"size": space.cartesian, "feasible": len(space)} for name, space in report.spaces.items()}
     return {
-        "problem": answer.problem.as_dict(),
-        "target": answer.target.as_dict(),
-        "policy": answer.policy.as_dict(),
-        "template": answer.template,
-        "config": dict(answer.config),
-        "digest": answer.digest,
-        "median_us": answer.median_us,
-        "spread_us": answer.spread_us,
+        **{name: told[name] for name in ("problem", "target", "policy", "template", "config", "digest")},
+        **{name: told[name] for name in ("median_us", "spread_us")},
         "tflops": tflops(answer.problem, answer.median_us),
-        "baseline": None if baseline_us is None else {"name": answer.baseline_name, "median_us": baseline_us},
-        "speedup": answer.speedup,
-        "trials": {
-            "measured": report.counts.measured,
-            "failed": report.counts.failed,
-            "rejected": report.counts.rejected,
-        },
+        **{name: told[name] for name in ("baseline", "speedup")},
+        "trials": counts,
         "space": spaces[answer.template],
         "spaces": spaces,
-        "match": answer.match,
-        "generation": answer.generation,
+        **{name: told[name] for name in ("match", "generation")},
         "cached": report.cached,
         "seconds": round(report.seconds, 3),
     }

@@ -10,7 +10,7 @@ import typer
 from ...templates.catalogue import ops
 from ...templates.op import Op
 from .exits import INTERRUPTED
-from .flags import DEVICE_HELP, fields_of, op_options, option, with_signature
+from .flags import DEVICE_HELP, answer_options, fields_of, op_options, option, with_signature
 
 
 def add_tuning_commands(app: typer.Typer) -> None:
@@ -29,10 +29,8 @@ def _command(op: Op) -> Any:
         option("time", float, 120.0, "seconds to search at most", metavar="SECONDS"),
         option("sampler", str, "tpe", "how configs are chosen: random, tpe"),
         option("seed", int, 0, "of the search"),
-        option("policy", str, "cold", "how times are taken: caches cold or warm", metavar="cold|warm"),
         option("force", bool, False, "measure again, whatever is known"),
-        option("db", str | None, None, "SQLAlchemy URL of the database [env KERNTUNE_DB]", metavar="URL"),
-        option("json", bool, False, "one JSON object on standard output"),
+        *answer_options(),
     ]
     doc = f"Tune {op.summary} for this machine: search, check, measure, remember."
     return with_signature(lambda values: _run(op, values), op.name, doc, options)

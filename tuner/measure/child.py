@@ -41,7 +41,7 @@ class Child:
         }
 
     def answer(self, request: Message) -> Message:
-        """One reply. Faults of the kernel become a Failure here; this is the one place that catches everything."""
+        """One reply. Faults of the kernel become a Failure here; this file alone catches everything."""
         try:
             return self._verbs[request["do"]](request)
         except LaunchError as error:
@@ -60,9 +60,12 @@ class Child:
         return {"ok": True}
 
     def _compile(self, request: Message) -> Message:
-        from ..backends.triton_compiler import compile_source
+        from ..backends.triton_compiler import compile_source, first_useful_line
 
-        return compile_source(request)
+        try:
+            return compile_source(request)
+        except Exception as error:  # noqa: BLE001 -- whatever a compiler pass raises is what the source made it raise
+            return _failure("compile", first_useful_line(error))
 
     def _measure(self, request: Message) -> Message:
         workload = self._work(request)

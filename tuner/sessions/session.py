@@ -98,18 +98,19 @@ class Session:
         assert self._process is not None
         assert self._process.stdin is not None
         deadline_s = time.monotonic() + timeout_s
+        reply = None
         try:
             self._process.stdin.write(encode(request))
             header = self._read(4, deadline_s)
-            return decode(self._read(body_length(header), deadline_s))
+            reply = decode(self._read(body_length(header), deadline_s))
+            return reply
         except TimeoutError:
-            self.kill()
             return TimedOut(timeout_s)
         except (BadFrame, EOFError, BrokenPipeError) as error:
             return self._crash(error)
-        except BaseException:  # Ctrl-C in the middle of an exchange: what the child says next would answer nobody
-            self.kill()
-            raise
+        finally:
+            if reply is None:  # Ctrl-C too: what the child says next would answer nobody
+                self.kill()
 
     def _read(self, count: int, deadline_s: float) -> bytes:
         assert self._process is not None

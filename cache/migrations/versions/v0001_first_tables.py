@@ -74,8 +74,3 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["target_digest"], ["targets.digest"], name="fk_incidents_target_digest"),
     )
     op.create_index("ix_incidents_history", "incidents", ["key_digest", "recorded_at"])
-
-
-def downgrade() -> None:
-    """Not offered: it would drop what was measured."""
-    raise NotImplementedError("kerntune migrates forward only; to go back, restore a copy of the database")
