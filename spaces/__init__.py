@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .config import Config
+    from .description import Description
     from .feasible import FeasibleSpace
-    from .functions import ceil_div, in_, max_, min_, where
-    from .parameters import Parameter, choice, flag, int_range, pow2
+    from .functions import ceil_div, in_, max_, min_, position, where
+    from .parameters import Parameter, choice, constant, flag, int_range, permutation, pow2
     from .problems import Problem
     from .space import Space
     from .symbols import problem, target
@@ -15,9 +16,10 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "config": ("Config",),
-    "functions": ("ceil_div", "in_", "max_", "min_", "where"),
+    "description": ("Description",),
+    "functions": ("ceil_div", "in_", "max_", "min_", "position", "where"),
     "feasible": ("FeasibleSpace",),
-    "parameters": ("Parameter", "choice", "flag", "int_range", "pow2"),
+    "parameters": ("Parameter", "choice", "constant", "flag", "int_range", "permutation", "pow2"),
     "problems": ("Problem",),
     "space": ("Space",),
     "symbols": ("problem", "target"),
@@ -27,6 +29,7 @@ _HOMES = {
 __all__ = [
     "Config",
     "Cpu",
+    "Description",
     "FeasibleSpace",
     "Gpu",
     "Parameter",
@@ -36,11 +39,14 @@ __all__ = [
     "Toolchain",
     "ceil_div",
     "choice",
+    "constant",
     "flag",
     "in_",
     "int_range",
     "max_",
     "min_",
+    "permutation",
+    "position",
     "pow2",
     "problem",
     "target",

@@ -1,18 +1,21 @@
-"""Symbolic expressions over parameters, `problem.*` and `target.*`, evaluated over whole columns of configs at once."""
+"""Symbolic expressions over parameters, `problem.*` and `target.*`, evaluated over whole columns of configs at once.
+
+An expression is written with Python's operators and printed as Python text, which spaces/grammar.py reads back.
+"""
 
 from __future__ import annotations
 
-import operator
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from functools import cached_property
 
 import numpy as np
 
+from .columns import OPERATIONS, Column, select, truth
 from .errors import SpaceError, UnknownName
 
 Value = int | float | str | bool
-Column = Any  # one Value for all rows, or NDArray of one per row
 Env = Mapping[str, Column]
 
 _BOOL_REMEDY = (
@@ -20,6 +23,15 @@ _BOOL_REMEDY = (
     "use `a & b` for `and`, `a | b` for `or`, `~a` for `not`, `in_(x, …)` for `in`, "
     "`where(condition, a, b)` for `a if condition else b`, and `(a <= b) & (b <= c)` for a chain"
 )
+
+ATOM = 12
+"""Binding strength of names, constants and calls; an operand that binds looser than its place is put in brackets."""
+
+_STRENGTHS = {
+    **dict.fromkeys(("<", "<=", ">", ">=", "==", "!=", "in"), 5),
+    **{"or": 2, "and": 3, "not": 4, "|": 6, "&": 7, "+": 8, "-": 8, "*": 9, "/": 9, "//": 9, "%": 9, "**": 11},
+}
+_TRUTHS = {"<", "<=", ">", ">=", "==", "!=", "in", "not"}
 
 
 class Expr(ABC):
@@ -29,14 +41,29 @@ class Expr(ABC):
     """
 
     __hash__ = object.__hash__
+    strength = ATOM
+    is_truth = False
+    """Whether the value is True or False whatever the names are; then `&` and `|` skip a side that decides nothing."""
 
     @abstractmethod
     def value(self, env: Env) -> Column:
-        """The expression over the columns of `env` (name -> one value, or one per row)."""
+        """The expression over the columns of `env` (name -> one value, or an array; arrays broadcast)."""
 
     @abstractmethod
+    def replaced(self, by: Mapping[str, Expr]) -> Expr:
+        """The expression with names replaced by expressions."""
+
+    @property
+    def operands(self) -> tuple[Expr, ...]:
+        return ()
+
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        return frozenset().union(*(operand.names() for operand in self.operands))
+
     def names(self) -> frozenset[str]:
         """Every name the expression reads, such as `BLOCK_M` or `problem.m`."""
+        return self._names
 
     def __bool__(self) -> bool:
         raise SpaceError(f"{_BOOL_REMEDY} (in `{self}`).")
@@ -58,6 +85,12 @@ class Expr(ABC):
 
     def __rmul__(self, other: Operand) -> Expr:
         return Call("*", other, self)
+
+    def __pow__(self, other: Operand) -> Expr:
+        return Call("**", self, other)
+
+    def __rpow__(self, other: Operand) -> Expr:
+        return Call("**", other, self)
 
     def __truediv__(self, other: Operand) -> Expr:
         return Call("/", self, other)
@@ -108,10 +141,13 @@ class Expr(ABC):
         return Call("|", other, self)
 
     def __invert__(self) -> Expr:
-        return Call("~", self)
+        return Call("not", self)
 
     def __neg__(self) -> Expr:
-        return Call("-", 0, self)
+        return Call("-", self)
+
+    def __abs__(self) -> Expr:
+        return Call("abs", self)
 
 
 Operand = Expr | int | float | str | bool
@@ -121,13 +157,18 @@ class Const(Expr):
     """A plain value."""
 
     def __init__(self, constant: Value) -> None:
+        if isinstance(constant, float) and not math.isfinite(constant):
+            raise SpaceError(f"{constant} cannot stand in an expression: numbers are finite.")
         self.constant = constant
+        self.is_truth = isinstance(constant, bool)
+        if isinstance(constant, int | float) and constant < 0:
+            self.strength = 10  # `-3` binds as a sign does
 
     def value(self, env: Env) -> Column:
         return self.constant
 
-    def names(self) -> frozenset[str]:
-        return frozenset()
+    def replaced(self, by: Mapping[str, Expr]) -> Expr:
+        return self
 
     def __repr__(self) -> str:
         return repr(self.constant)
@@ -148,48 +189,11 @@ class Symbol(Expr):
     def names(self) -> frozenset[str]:
         return frozenset({self.name})
 
+    def replaced(self, by: Mapping[str, Expr]) -> Expr:
+        return by.get(self.name, self)
+
     def __repr__(self) -> str:
         return self.name
-
-
-def _divide(divide: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    def checked(left: Column, right: Column) -> Column:
-        if np.any(np.equal(right, 0)):
-            raise ZeroDivisionError
-        return divide(left, right)
-
-    return checked
-
-
-_FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "+": operator.add,
-    "-": operator.sub,
-    "*": operator.mul,
-    "/": _divide(operator.truediv),
-    "//": _divide(operator.floordiv),
-    "%": _divide(operator.mod),
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-    "==": operator.eq,
-    "!=": operator.ne,
-    "&": np.logical_and,
-    "|": np.logical_or,
-    "~": np.logical_not,
-    "min_": lambda *columns: _fold(np.minimum, columns),
-    "max_": lambda *columns: _fold(np.maximum, columns),
-    "ceil_div": _divide(lambda left, right: -(-left // right)),
-    "in_": lambda column, *members: _fold(np.logical_or, [column == member for member in members]),
-}
-_WORDS = {"min_", "max_", "ceil_div", "in_"}
-
-
-def _fold(join: Callable[[Any, Any], Any], columns: Any) -> Column:
-    first, *rest = columns
-    for column in rest:
-        first = join(first, column)
-    return first
 
 
 class Call(Expr):
@@ -197,25 +201,105 @@ class Call(Expr):
 
     def __init__(self, function: str, *operands: object) -> None:
         self.function = function
-        self.operands = tuple(as_expr(operand) for operand in operands)
+        self._operands = tuple(as_expr(operand) for operand in operands)
+        joins_truths = function in ("&", "|") and all(operand.is_truth for operand in self._operands)
+        self.is_truth = function in _TRUTHS or joins_truths
+        self.word = {"&": "and", "|": "or"}[function] if joins_truths else function
+        self.strength = 10 if self._is_sign else _STRENGTHS.get(self.word, ATOM)
+
+    @property
+    def operands(self) -> tuple[Expr, ...]:
+        return self._operands
+
+    @property
+    def _is_sign(self) -> bool:
+        return self.function == "-" and len(self._operands) == 1
 
     def value(self, env: Env) -> Column:
         try:
-            return _FUNCTIONS[self.function](*(operand.value(env) for operand in self.operands))
+            return self._value(env)
         except ZeroDivisionError:
             raise SpaceError(f"`{self}` divides by zero: guard it with where(divisor != 0, …, …).") from None
-        except TypeError as error:
-            raise SpaceError(f"`{self}` mixes types that do not go together: {error}.") from None
+        except (TypeError, OverflowError) as error:
+            raise SpaceError(f"`{self}` mixes values that do not go together: {error}.") from None
 
-    def names(self) -> frozenset[str]:
-        return frozenset().union(*(operand.names() for operand in self.operands))
+    def _value(self, env: Env) -> Column:
+        if self.word in ("and", "or"):
+            left, right = self._operands
+            decides = self.word == "or"
+            return _branch(left, Const(True) if decides else right, right if decides else Const(False), env)
+        return OPERATIONS[self.function](*(operand.value(env) for operand in self._operands))
+
+    def replaced(self, by: Mapping[str, Expr]) -> Expr:
+        return self if by.keys().isdisjoint(self._names) else Call(self.function, *_all_replaced(self, by))
 
     def __repr__(self) -> str:
-        if self.function in _WORDS:
-            return f"{self.function}({', '.join(map(str, self.operands))})"
-        if len(self.operands) == 1:
-            return f"{self.function}{self.operands[0]}"
-        return f"({self.operands[0]} {self.function} {self.operands[1]})"
+        first, *rest = self._operands
+        if self.word == "in":
+            members = ", ".join(map(str, rest))
+            return f"{_within(first, 6)} in ({members}{',' * (len(rest) == 1)})"
+        if self.strength == ATOM:
+            return f"{self.word}({', '.join(map(str, self._operands))})"
+        if not rest:
+            return f"{'-' if self._is_sign else 'not '}{_within(first, self.strength)}"
+        # Comparisons would chain, and a power binds to the right: their left sides are put in brackets too.
+        left = self.strength + (self.strength in (5, 11))
+        right = self.strength + (self.strength != 11)
+        return f"{_within(first, left)} {self.word} {_within(rest[0], right)}"
+
+
+class Where(Expr):
+    """`a` where the condition holds, else `b`; what a row does not take is never evaluated for it."""
+
+    strength = 1
+
+    def __init__(self, condition: object, a: object, b: object) -> None:
+        self.parts = (as_expr(condition), as_expr(a), as_expr(b))
+        self.is_truth = self.parts[1].is_truth and self.parts[2].is_truth
+
+    @property
+    def operands(self) -> tuple[Expr, ...]:
+        return self.parts
+
+    def value(self, env: Env) -> Column:
+        return _branch(*self.parts, env)
+
+    def replaced(self, by: Mapping[str, Expr]) -> Expr:
+        return self if by.keys().isdisjoint(self._names) else Where(*_all_replaced(self, by))
+
+    def __repr__(self) -> str:
+        condition, a, b = self.parts
+        return f"{_within(a, 2)} if {_within(condition, 2)} else {_within(b, 1)}"
+
+
+def _branch(condition: Expr, a: Expr, b: Expr, env: Env) -> Column:
+    """Either side on its own rows. Both are computed on all rows first: that is faster, and mostly no side fails."""
+    mask = truth(condition.value(env))
+    if mask.ndim == 0:
+        return (a if mask else b).value(env)
+    try:
+        return select(mask, a.value(env), b.value(env))
+    except SpaceError:
+        if mask.all() or not mask.any():
+            return (a if mask.all() else b).value(env)
+        columns = {name: np.asarray(env[name]) for name in condition.names() | a.names() | b.names()}
+        shape = np.broadcast_shapes(*(column.shape for column in columns.values()))
+        mask = np.broadcast_to(mask, shape)
+        sides = []
+        for rows, side in ((mask, a), (~mask, b)):
+            part = {name: np.broadcast_to(columns[name], shape)[rows] for name in side.names()}
+            sides.append(np.broadcast_to(side.value(part), int(rows.sum())))
+        result = np.empty(shape, dtype=select(True, sides[0][:1], sides[1][:1]).dtype)
+        result[mask], result[~mask] = sides
+        return result
+
+
+def _all_replaced(expression: Expr, by: Mapping[str, Expr]) -> list[Expr]:
+    return [operand.replaced(by) for operand in expression.operands]
+
+
+def _within(operand: Expr, strength: int) -> str:
+    return str(operand) if operand.strength >= strength else f"({operand})"
 
 
 def as_expr(operand: object) -> Expr:

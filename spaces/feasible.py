@@ -1,59 +1,85 @@
-"""FeasibleSpace: the configs of a Space that satisfy every constraint, as one table of value indices.
-
-The table grows a parameter at a time; each constraint cuts it as soon as all it reads is bound.
-"""
+"""FeasibleSpace: the configs of a Space that satisfy every constraint, counted and ordered without being listed."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .binding import bound_rules
 from .canonical import digest
 from .config import Config
+from .conflict import smallest_conflict
 from .declaration import Constraint, Declaration
+from .description import Description, describe
+from .diagram import Budget
+from .drawing import draw
 from .errors import SpaceError
-from .expressions import Call, Column, Expr
+from .explanation import explain
+from .groups import product_of
+from .neighbourhood import one_changed, one_step
 from .parameters import Parameter
 from .problems import Problem
+from .rules import Domain, Rule
 from .targets import Target
 
 ABSENT = -1
 """Value index of a conditional parameter where it does not apply."""
 
-MAX_ROWS = 50_000_000
-"""Rows the table may have while it grows; beyond it a space is refused rather than the machine brought down."""
+MEMORY_BYTES = 1 << 30
+"""What building a space, or listing it, may take unless the caller says otherwise."""
 
-IndexTable = NDArray[np.int32]
+BLOCK_ROWS = 1 << 14
+
+IndexTable = NDArray[np.signedinteger[Any]]
 
 
 class FeasibleSpace(Sequence[Config]):
-    """Every feasible config, in the order of nested loops over the parameters' values. Immutable."""
+    """Every feasible config, in the order of nested loops over the parameters' values. Immutable.
 
-    def __init__(self, declaration: Declaration, problem: Problem | None = None, target: Target | None = None) -> None:
+    Spaces too large to list are counted (`total`), indexed and sampled all the same; what lists them (`matrix()`)
+    refuses past the memory budget. `len()` is Python's and ends at 2^63.
+    """
+
+    def __init__(
+        self,
+        declaration: Declaration,
+        problem: Problem | None = None,
+        target: Target | None = None,
+        memory_bytes: int = MEMORY_BYTES,
+    ) -> None:
         self.declaration = declaration
         self.parameters: tuple[Parameter, ...] = declaration.parameters
-        self._constants: dict[str, Column] = {}
+        self.memory_bytes = memory_bytes
+        self._constants: dict[str, Any] = {}
         for scope, bound in (("problem", problem), ("target", target)):
             if bound is not None:
                 self._constants |= {f"{scope}.{name}": value for name, value in bound.symbols().items()}
-        self.emptied_by: str | None = None  # reason of the constraint that left nothing
-        self._table = self._enumerate()
+        self._rules = bound_rules(declaration, self._constants)
+        self._domains = [Domain(p.name, p.values, p.name in declaration.conditions) for p in self.parameters]
+        self._product = product_of(self._domains, self._rules, Budget(memory_bytes, declaration.name))
+
+    @property
+    def total(self) -> int:
+        """How many configs there are, exactly, however many."""
+        return self._product.count
 
     def __len__(self) -> int:
-        return len(self._table)
+        return self.total
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
-            return [self._config(row) for row in self._table[index]]
-        return self._config(self._table[index])
+            chosen = range(self.total)[index]
+            return self._at(chosen)
+        return self._at([range(self.total)[index]])[0]  # as a sequence: from the end where negative, IndexError outside
 
     def __iter__(self) -> Iterator[Config]:
-        return (self._config(row) for row in self._table)
+        for block in self._product.blocks(BLOCK_ROWS):
+            yield from self._configs(block)
 
     def __contains__(self, config: object) -> bool:
         return isinstance(config, Mapping) and self.find(config) is not None
@@ -64,6 +90,29 @@ class FeasibleSpace(Sequence[Config]):
         return math.prod(len(parameter.values) for parameter in self.parameters)
 
     @cached_property
+    def conflict(self) -> tuple[Constraint, ...]:
+        """A smallest set of constraints that leaves nothing; empty where something is feasible."""
+        if self.total:
+            return ()
+        among = [rule.source for rule in self._rules if rule.source is not None]
+        by_source = {rule.source: rule for rule in self._rules}
+        conditions = [rule for rule in self._rules if rule.source is None]
+
+        def satisfiable(sources: Collection[int]) -> bool:
+            return self._counted([*conditions, *(by_source[source] for source in sources)]) != 0
+
+        return tuple(self.declaration.constraints[source] for source in smallest_conflict(among, satisfiable))
+
+    @property
+    def emptied_by(self) -> str | None:
+        """The reasons of the conflict where nothing is feasible."""
+        return " and ".join(constraint.reason for constraint in self.conflict) or None
+
+    def describe(self) -> Description:
+        """How many configs each constraint removes: in turn, alone, and as the only one to do so."""
+        return describe(self.declaration, self._rules, self._counted)
+
+    @cached_property
     def digest(self) -> str:
         """Identity of the configs themselves: the space's, and what it was bound to."""
         constants = {name: value for name, value in self._constants.items() if name in self.declaration.names_read()}
@@ -72,7 +121,8 @@ class FeasibleSpace(Sequence[Config]):
     def find(self, config: Mapping[str, Any]) -> int | None:
         """Position of a config, or None if it is not feasible here."""
         row = self._row(config)
-        return None if row is None else self._positions.get(row.tobytes())
+        rank = -1 if row is None else int(self._product.ranks(row[None])[0])
+        return None if rank < 0 else rank
 
     def index(self, config: Any, *_: Any) -> int:
         """Position of a config. Raises: SpaceError, with the reason, if it is not feasible here."""
@@ -82,29 +132,51 @@ class FeasibleSpace(Sequence[Config]):
         return position
 
     def matrix(self) -> IndexTable:
-        """Value indices [configs, parameters], -1 where a conditional parameter is absent. Read-only."""
-        return self._table
+        """Value indices [configs, parameters], -1 where a conditional parameter is absent. Read-only.
+
+        int8 where no parameter has more than 127 values; a column lies together in memory.
+        Raises: SpaceError where the list would not fit the memory budget.
+        """
+        return self._matrix
+
+    @cached_property
+    def _matrix(self) -> IndexTable:
+        product = self._product
+        needed = self.total * (product.index_dtype.itemsize * max(1, len(self.parameters)) + 40)
+        if needed > self.memory_bytes:
+            raise SpaceError(
+                f"the {self.total:,} configs of space {self.declaration.name} make a list of more than "
+                f"{self.memory_bytes / 2**20:,.0f} MiB: sample() and [i] need none, or raise memory_bytes= of on()."
+            )
+        table = self._outside(product.table())
+        table.flags.writeable = False
+        return table
 
     def sample(self, rng: np.random.Generator, n: int) -> list[Config]:
         """`n` configs drawn uniformly without repetition; all of them, shuffled, where there are fewer."""
-        picked = rng.choice(len(self), size=min(n, len(self)), replace=False)
-        return [self[int(position)] for position in picked]
+        return self._at(draw(rng, self.total, n))
 
-    def neighbours(self, config: Mapping[str, Any]) -> list[Config]:
-        """Feasible configs that differ from `config` in exactly one parameter."""
-        row = self._table[self.index(config)]
-        differing = (self._table != row).sum(axis=1)
-        return [self._config(other) for other in self._table[differing == 1]]
+    def neighbours(self, config: Mapping[str, Any], kind: Literal["hamming", "adjacent"] = "hamming") -> list[Config]:
+        """Feasible configs one change away, in order; a relation that holds both ways.
+
+        `hamming`: exactly one parameter differs, by any value. `adjacent`: one parameter takes a step to a neighbouring
+        value (`Parameter.neighbours`), and conditional parameters that come or go with it may have any value.
+        """
+        row = self._row(config)
+        if row is None or self._product.ranks(row[None])[0] < 0:
+            raise SpaceError(f"{dict(config)} is not in space {self.declaration.name}: {self.explain(config)}.")
+        if kind not in ("hamming", "adjacent"):
+            raise SpaceError(f'neighbours are "hamming" or "adjacent", not {kind!r}.')
+        if kind == "hamming":
+            return self._at(one_changed(self.parameters, self._product, row))
+        return self._at(one_step(self.parameters, self._domains, self._product, row))
 
     def distances(self, indices: NDArray[np.integer[Any]], rows: Any = slice(None)) -> NDArray[np.float64]:
-        """How far rows are from a point of value indices: steps over the range for ordered parameters, else 0 or 1."""
-        table = self._table[rows]
-        spans = np.array([max(1, len(parameter.values) - 1) for parameter in self.parameters])
-        ordered = np.array([parameter.ordered for parameter in self.parameters])
-        stepwise = ordered & (table != ABSENT) & (indices != ABSENT)
-        distances: NDArray[np.float64] = np.where(stepwise, np.abs(table - indices) / spans, table != indices).sum(
-            axis=1
-        )
+        """How far rows of the matrix are from a point of value indices: the sum over parameters of `Parameter.steps`,
+        and 1 for a parameter that is there on one side only."""
+        table = self.matrix()[rows]
+        costs = self._costs(np.where(np.asarray(indices) == ABSENT, [len(d.values) for d in self._domains], indices))
+        distances: NDArray[np.float64] = np.sum([cost[table[:, place]] for place, cost in enumerate(costs)], axis=0)
         return distances
 
     def nearest(self, config: Mapping[str, Any]) -> Config:
@@ -113,145 +185,78 @@ class FeasibleSpace(Sequence[Config]):
         Raises: SpaceError for a name or value the space does not have, or where nothing is feasible.
         """
         row = self._row(config)
-        if row is None or len(self) == 0:
-            raise SpaceError(f"nothing near {dict(config)}: {self.explain(config) if len(self) else self.emptied_by}.")
-        return self._config(self._table[int(self.distances(row).argmin())])
+        if row is None or self.total == 0:
+            raise SpaceError(f"nothing near {dict(config)}: {self.explain(config) if self.total else self.emptied_by}.")
+        return self._configs(self._product.cheapest(self._costs(row))[None])[0]
+
+    def _costs(self, row: IndexTable) -> list[NDArray[np.float64]]:
+        """By parameter, how far each value index is from that of the row; absence is the last index."""
+        costs = []
+        for parameter, index in zip(self.parameters, row, strict=True):
+            cost = np.ones(len(parameter.values) + 1)
+            if index < len(parameter.values):
+                cost[:-1] = parameter.steps_from(int(index))
+            else:
+                cost[-1] = 0.0
+            costs.append(cost)
+        return costs
 
     def bind(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """The config's values together with the derived values that apply to it."""
-        env: dict[str, Any] = {**self._constants, **config}
-        for name, expression in self.declaration.derived.items():
-            if expression.names() <= env.keys():
-                env[name] = _plain(expression.value(env))
-        return {name: value for name, value in env.items() if name not in self._constants}
+        bound = self._bound(config)
+        return {name: value for name, value in bound.items() if name not in self._constants}
 
     def explain(self, config: Mapping[str, Any]) -> str:
         """Why a config is not feasible here, with the numbers on both sides, or "it is feasible"."""
-        by_name = {parameter.name: parameter for parameter in self.parameters}
-        for name, value in config.items():
-            if name not in by_name:
-                return f"{name} is not a parameter (known: {', '.join(by_name)})"
-            if value not in by_name[name].values:
-                return f"{name}={value!r} is not one of {list(by_name[name].values)}"
-        env = {**self._constants, **self.bind(config)}
-        for name in by_name:
-            condition = self.declaration.conditions.get(name)
-            wanted = condition is None or bool(condition.value(env))
-            if wanted != (name in config):
-                return f"{name} is {'missing' if wanted else f'only there when {condition}'}"
-        for constraint in self.declaration.constraints:
-            if constraint.expression.names() <= env.keys() and not constraint.expression.value(env):
-                return f"{constraint.reason} ({_with_numbers(constraint.expression, env)})"
-        return "it is feasible"
+        return explain(self.declaration, config, self._bound(config))
 
-    # -- construction ---------------------------------------------------------------------------------------------
-
-    def _enumerate(self) -> IndexTable:
-        table: IndexTable = np.zeros((1, 0), dtype=np.int32)
-        waiting = list(self.declaration.constraints)
-        derived = dict(self.declaration.derived)
-        bound = set(self._constants)
-        table = self._cut(table, waiting, derived, bound)
-        for parameter in self.parameters:
-            table = self._grow(table, parameter, bound)
-            bound.add(parameter.name)
-            table = self._cut(table, waiting, derived, bound)
-        for constraint in waiting:
-            constraint.expression.value(self._columns(table))  # raises, with the name that nothing binds
-        table.flags.writeable = False
-        return table
-
-    def _grow(self, table: IndexTable, parameter: Parameter, bound: set[str]) -> IndexTable:
-        """Cross the table with a parameter's values, where its condition holds."""
-        count, width = table.shape
-        condition = self.declaration.conditions.get(parameter.name)
-        active = np.ones(count, dtype=bool)
-        if condition is not None:
-            late = condition.names() - bound - set(self.declaration.derived)
-            if late:
-                raise SpaceError(f"when({condition}, {parameter.name}): add {', '.join(sorted(late))} before it.")
-            active = np.broadcast_to(condition.value(self._columns(table)), count).astype(bool)
-        copies = np.where(active, len(parameter.values), 1)
-        total = int(copies.sum())
-        if total > MAX_ROWS:
-            raise SpaceError(
-                f"space {self.declaration.name} grows past {MAX_ROWS:,} rows at {parameter.name}: "
-                "declare tightly constrained parameters first, or require more."
-            )
-        grown = np.empty((total, width + 1), dtype=np.int32)
-        grown[:, :width] = np.repeat(table, copies, axis=0)
-        first = np.repeat(np.cumsum(copies) - copies, copies)
-        grown[:, width] = np.where(np.repeat(active, copies), np.arange(total) - first, ABSENT)
-        return grown
-
-    def _cut(
-        self, table: IndexTable, waiting: list[Constraint], derived: dict[str, Expr], bound: set[str]
-    ) -> IndexTable:
-        """Apply every waiting constraint whose names are bound by now."""
-        for name in [name for name, expression in derived.items() if expression.names() <= bound]:
-            bound.add(name)
-            del derived[name]
-        for constraint in [c for c in waiting if c.expression.names() <= bound]:
-            waiting.remove(constraint)
-            if len(table) == 0:
-                continue
-            table = table[self._holds(constraint.expression, table)]
-            if len(table) == 0 and self.emptied_by is None:
-                self.emptied_by = constraint.reason
-        return table
-
-    def _holds(self, expression: Expr, table: IndexTable) -> NDArray[np.bool_]:
-        """Row mask: the expression holds, or a parameter it reads is absent."""
-        names = self.declaration.parameters_read(expression)
-        applies = np.ones(len(table), dtype=bool)
-        for position, parameter in enumerate(self.parameters[: table.shape[1]]):
-            if parameter.name in names:
-                applies &= table[:, position] != ABSENT
-        keep = ~applies
-        if applies.any():
-            keep[applies] = expression.value(self._columns(table[applies]))
-        return keep
-
-    def _columns(self, table: IndexTable) -> dict[str, Column]:
-        env: dict[str, Column] = dict(self._constants)
-        for position, parameter in enumerate(self.parameters[: table.shape[1]]):
-            env[parameter.name] = np.asarray(parameter.values)[table[:, position]]
-        for name, expression in self.declaration.derived.items():
-            if expression.names() <= env.keys():
-                env[name] = expression.value(env)
-        return env
+    def _counted(self, rules: Sequence[Rule]) -> int | None:
+        """Configs that keep these rules, or None where they are too wide for the budget or fail to evaluate."""
+        try:
+            return product_of(self._domains, rules, Budget(self.memory_bytes, self.declaration.name)).count
+        except SpaceError:
+            return None
 
     # -- rows and configs -----------------------------------------------------------------------------------------
 
-    @cached_property
-    def _positions(self) -> dict[bytes, int]:
-        return {row.tobytes(): position for position, row in enumerate(self._table)}
+    def _bound(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        env: dict[str, Any] = {**self._constants, **config}
+        for name, expression in self.declaration.derived.items():
+            if expression.names() <= env.keys():
+                value = expression.value(env)
+                env[name] = value.item() if isinstance(value, np.generic | np.ndarray) else value
+        return env
 
-    def _config(self, row: NDArray[np.int32]) -> Config:
-        pairs = zip(self.parameters, row, strict=True)
-        return Config({p.name: p.values[index] for p, index in pairs if index != ABSENT})
+    def _at(self, ranks: Any) -> list[Config]:
+        return self._configs(self._product.rows(ranks))
 
-    def _row(self, config: Mapping[str, Any]) -> NDArray[np.int32] | None:
-        known = {parameter.name for parameter in self.parameters}
-        if not config.keys() <= known:
-            return None
-        row = np.full(len(self.parameters), ABSENT, dtype=np.int32)
-        for position, parameter in enumerate(self.parameters):
-            if parameter.name in config:
-                value = config[parameter.name]
-                if value not in parameter.values:
-                    return None
-                row[position] = parameter.values.index(value)
+    def _configs(self, rows: IndexTable) -> list[Config]:
+        names = [parameter.name for parameter in self.parameters]
+        columns = [[(*p.values, None)[i] for i in rows[:, place]] for place, p in enumerate(self.parameters)]
+        if not self.declaration.conditions:
+            return [Config(dict(zip(names, values, strict=True))) for values in zip(*columns, strict=True)]
+        return [
+            Config({name: value for name, value in zip(names, values, strict=True) if value is not None})
+            for values in zip(*columns, strict=True)
+        ]
+
+    def _row(self, config: Mapping[str, Any]) -> IndexTable | None:
+        """Value indices of a config, that of a missing parameter one past its last; None for what is unknown."""
+        row = np.array([len(parameter.values) for parameter in self.parameters], dtype=np.int64)
+        places = {parameter.name: place for place, parameter in enumerate(self.parameters)}
+        for name, value in config.items():
+            if name not in places or not isinstance(value, int | float | str):
+                return None
+            index = self.parameters[places[name]].places.get(value)
+            if index is None:
+                return None
+            row[places[name]] = index
         return row
 
-
-def _plain(value: Any) -> Any:
-    return value.item() if isinstance(value, np.generic) else value
-
-
-def _with_numbers(expression: Expr, env: Mapping[str, Any]) -> str:
-    """A refused comparison with the numbers on both sides: `smem_bytes 114,688 <= target.smem… 101,376`."""
-    if not isinstance(expression, Call) or len(expression.operands) != 2:
-        return str(expression)
-    left, right = (f"{side} = {_plain(side.value(env))}" if side.names() else str(side) for side in expression.operands)
-    return f"{left} {expression.function} {right}"
+    def _outside(self, table: IndexTable) -> IndexTable:
+        """Absence as -1, where a diagram has it after the last value."""
+        for place, domain in enumerate(self._domains):
+            if domain.conditional:
+                column = table[:, place]
+                column[column == len(domain.values)] = ABSENT
+        return table

@@ -7,8 +7,7 @@ from collections.abc import Collection
 from typing import NoReturn
 
 from .errors import SpaceError, UnknownName
-from .expressions import Call, Const, Expr, Symbol
-from .functions import Where
+from .expressions import Call, Const, Expr, Symbol, Where
 
 MAX_CHARS = 2_000
 MAX_DEPTH = 50
@@ -31,7 +30,7 @@ _COMPARISONS: dict[type[ast.cmpop], str] = {
     ast.Eq: "==",
     ast.NotEq: "!=",
 }
-_FUNCTIONS = {"min": "min_", "max": "max_", "min_": "min_", "max_": "max_", "ceil_div": "ceil_div"}
+_FUNCTIONS = {"min": "min", "max": "max", "min_": "min", "max_": "max", "ceil_div": "ceil_div"}
 
 
 def parse(text: str, known: Collection[str]) -> Expr:
@@ -97,9 +96,9 @@ class _Reader:
     def _unaryop(self, node: ast.UnaryOp, depth: int) -> Expr:
         operand = self.read(node.operand, depth)
         if isinstance(node.op, ast.USub):
-            return Call("-", 0, operand)
+            return Call("-", operand)
         if isinstance(node.op, ast.Not | ast.Invert):
-            return Call("~", operand)
+            return Call("not", operand)
         return operand
 
     def _compare(self, node: ast.Compare, depth: int) -> Expr:
@@ -108,7 +107,7 @@ class _Reader:
         for op, right_node in zip(node.ops, node.comparators, strict=True):
             if isinstance(op, ast.In | ast.NotIn):
                 link: Expr = self._membership(left, right_node, depth)
-                link = link if isinstance(op, ast.In) else Call("~", link)
+                link = link if isinstance(op, ast.In) else Call("not", link)
             elif type(op) in _COMPARISONS:
                 right = self.read(right_node, depth)
                 link = Call(_COMPARISONS[type(op)], left, right)
@@ -122,7 +121,7 @@ class _Reader:
     def _membership(self, left: Expr, node: ast.expr, depth: int) -> Expr:
         if not isinstance(node, ast.List | ast.Tuple | ast.Set) or not node.elts:
             self._refuse(node)
-        return Call("in_", left, *(self.read(member, depth) for member in node.elts))
+        return Call("in", left, *(self.read(member, depth) for member in node.elts))
 
     def _ifexp(self, node: ast.IfExp, depth: int) -> Expr:
         return Where(*(self.read(part, depth) for part in (node.test, node.body, node.orelse)))

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import overload
 
 from .declaration import Constraint, Declaration
+from .description import Description
 from .errors import SpaceError
 from .expressions import Expr, Operand, Symbol, Value, as_expr
-from .feasible import FeasibleSpace
+from .feasible import MEMORY_BYTES, FeasibleSpace
 from .grammar import parse
 from .parameters import Parameter, choice
 from .problems import Problem
@@ -76,12 +77,19 @@ class Space:
                 raise SpaceError(f"parameter {symbol.name} has a condition already: join both with `&`.")
             self._conditions[symbol.name] = as_expr(condition)
 
-    def on(self, problem: Problem | None = None, target: Target | None = None) -> FeasibleSpace:
+    def on(
+        self, problem: Problem | None = None, target: Target | None = None, *, memory_bytes: int = MEMORY_BYTES
+    ) -> FeasibleSpace:
         """The configs that satisfy every constraint for this problem on this target.
 
-        Raises: SpaceError if an expression cannot be evaluated, UnknownName for a name nothing binds.
+        Raises: SpaceError if an expression cannot be evaluated or the memory budget does not suffice,
+        UnknownName for a name nothing binds.
         """
-        return FeasibleSpace(self.declaration, problem, target)
+        return FeasibleSpace(self.declaration, problem, target, memory_bytes)
+
+    def describe(self, problem: Problem | None = None, target: Target | None = None) -> Description:
+        """What the space holds for this problem on this target, and how many configs each constraint removes."""
+        return self.on(problem, target).describe()
 
     @staticmethod
     def from_text(name: str, parameters: Mapping[str, Sequence[Value]], constraints: Sequence[str] = ()) -> Space:

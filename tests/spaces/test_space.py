@@ -45,7 +45,7 @@ def test_index_undoes_item():
 
 def test_index_of_an_infeasible_config_says_which_constraint_and_both_numbers():
     """The reason and the numbers, not a ValueError."""
-    with pytest.raises(SpaceError, match=r"must fit shared memory \(smem_bytes = 9216 <= 6144\)"):
+    with pytest.raises(SpaceError, match=r"must fit shared memory \(smem_bytes = 9,216 bytes > 6,144 bytes\)"):
         tiles().on().index({"M": 64, "N": 32, "STAGES": 3, "SPLIT": 1})
 
 

@@ -70,7 +70,7 @@ def test_a_refused_config_is_told_why():
     config = {"BLOCK_M": 256, "BLOCK_N": 128, "num_warps": 8, "BLOCK_K": 128, "num_stages": 4, "ORDER": "m", "GROUP": 4}
     assert feasible.explain(config) == (
         "the stages of A and B must fit a block's shared memory "
-        "(smem_bytes = 393216 <= target.smem_per_block_bytes = 232448)"
+        "(smem_bytes = 393,216 bytes > target.smem_per_block_bytes = 232,448 bytes)"
     )
 
 

@@ -1,0 +1,57 @@
+"""Binding: a declaration with the problem and the target put in, as rules over its parameters alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from .declaration import Declaration
+from .errors import SpaceError, UnknownName
+from .expressions import Const, Expr, Value
+from .rules import Domain, Rule
+
+
+def bound_rules(declaration: Declaration, constants: Mapping[str, Value]) -> tuple[Rule, ...]:
+    """Conditions and constraints, in this order, with constants and derived values put in.
+
+    `constants` are `problem.x` and `target.x` by name.
+    Raises: UnknownName for a name nothing binds, SpaceError for a condition on a later parameter.
+    """
+    places = {parameter.name: place for place, parameter in enumerate(declaration.parameters)}
+    domains = [Domain(p.name, p.values, p.name in declaration.conditions) for p in declaration.parameters]
+    meaning = _meanings(declaration, constants)
+
+    def rule(expression: Expr, decides: int | None = None, source: int | None = None) -> Rule:
+        bound = expression.replaced(meaning)
+        for name in sorted(bound.names() - places.keys()):
+            raise UnknownName(name, "a name this space can see", {*places, *meaning})
+        read = {places[name] for name in bound.names()}
+        if decides is not None:
+            late = [declaration.parameters[place].name for place in sorted(read) if place >= decides]
+            if late:
+                own = declaration.parameters[decides].name
+                raise SpaceError(f"when({expression}, {own}): add {', '.join(late)} before it.")
+            read.add(decides)
+        positions = tuple(sorted(read))
+        return Rule(bound, positions, tuple(domains[place] for place in positions), decides, source)
+
+    conditions = (rule(condition, decides=places[name]) for name, condition in declaration.conditions.items())
+    constraints = (rule(c.expression, source=place) for place, c in enumerate(declaration.constraints))
+    return (*conditions, *constraints)
+
+
+def _meanings(declaration: Declaration, constants: Mapping[str, Value]) -> dict[str, Expr]:
+    """What each name that is no parameter stands for: constants, and derived values in terms of parameters."""
+    meaning: dict[str, Expr] = {name: Const(value) for name, value in constants.items()}
+
+    def resolve(name: str, within: tuple[str, ...]) -> None:
+        if name in within:
+            raise SpaceError(f"derived values need each other: {' -> '.join((*within, name))}.")
+        expression = declaration.derived[name]
+        for other in sorted(expression.names() & declaration.derived.keys() - meaning.keys()):
+            resolve(other, (*within, name))
+        meaning[name] = expression.replaced(meaning)
+
+    for name in declaration.derived:
+        if name not in meaning:
+            resolve(name, ())
+    return meaning
