@@ -32,7 +32,7 @@ def bound_rules(declaration: Declaration, constants: Mapping[str, Value]) -> tup
                 raise SpaceError(f"when({expression}, {own}): add {', '.join(late)} before it.")
             read.add(decides)
         positions = tuple(sorted(read))
-        return Rule(bound, positions, tuple(domains[place] for place in positions), decides, source)
+        return Rule(bound, positions, tuple(domains[place] for place in positions), source)
 
     conditions = (rule(condition, decides=places[name]) for name, condition in declaration.conditions.items())
     constraints = (rule(c.expression, source=place) for place, c in enumerate(declaration.constraints))

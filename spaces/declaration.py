@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from .canonical import digest
+from .canonical import canonical_json, digest
 from .expressions import Expr
+from .meaning import conjuncts, normal
 from .parameters import Parameter
 
 
@@ -30,14 +31,17 @@ class Declaration:
 
     @property
     def digest(self) -> str:
-        """Identity of what the declaration means to a stored config; reasons are words only."""
+        """Identity of what the declaration means to a stored config: which configs there are and what they derive.
+
+        Reasons, the order of declaration and of values, and the wording of an expression are none of it.
+        """
         return digest(
             {
                 "name": self.name,
-                "parameters": {p.name: list(p.values) for p in self.parameters},
-                "constraints": sorted(str(c.expression) for c in self.constraints),
-                "conditions": {name: str(condition) for name, condition in self.conditions.items()},
-                "derived": {name: str(expression) for name, expression in self.derived.items()},
+                "parameters": {p.name: sorted(map(canonical_json, p.values)) for p in self.parameters},
+                "constraints": conjuncts(constraint.expression for constraint in self.constraints),
+                "conditions": {name: str(normal(condition)) for name, condition in self.conditions.items()},
+                "derived": {name: str(normal(expression)) for name, expression in self.derived.items()},
             }
         )
 

@@ -5,6 +5,7 @@
     │   ├── ShapeError         a shape that cannot be read
     │   ├── ProblemError       fields of a problem that do not go together
     │   ├── SpaceError         a search space that cannot mean what it says
+    │   │   └── SpaceTooLarge  a search space, or a list of it, beyond the memory allowed
     │   └── UnknownName        a name nobody knows; the message lists the known ones
     ├── NoAnswer               nothing is known about the problem
     │   └── NoFeasibleConfig   no template has a config for the problem on the target
@@ -38,6 +39,10 @@ class ProblemError(UsageError):
 
 class SpaceError(UsageError):
     """A search space that cannot mean what it says."""
+
+
+class SpaceTooLarge(SpaceError):
+    """A search space, or a list of it, beyond the memory allowed."""
 
 
 class UnknownName(UsageError):

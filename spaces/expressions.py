@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -49,13 +49,20 @@ class Expr(ABC):
     def value(self, env: Env) -> Column:
         """The expression over the columns of `env` (name -> one value, or an array; arrays broadcast)."""
 
-    @abstractmethod
-    def replaced(self, by: Mapping[str, Expr]) -> Expr:
-        """The expression with names replaced by expressions."""
-
     @property
     def operands(self) -> tuple[Expr, ...]:
+        """What the expression is made of; nothing for a name or a plain value."""
         return ()
+
+    def rebuilt(self, operands: Sequence[Expr]) -> Expr:
+        """The same operation over other operands."""
+        return self
+
+    def replaced(self, by: Mapping[str, Expr]) -> Expr:
+        """The expression with names replaced by expressions."""
+        if self.names().isdisjoint(by):
+            return self
+        return self.rebuilt([operand.replaced(by) for operand in self.operands])
 
     @cached_property
     def _names(self) -> frozenset[str]:
@@ -167,9 +174,6 @@ class Const(Expr):
     def value(self, env: Env) -> Column:
         return self.constant
 
-    def replaced(self, by: Mapping[str, Expr]) -> Expr:
-        return self
-
     def __repr__(self) -> str:
         return repr(self.constant)
 
@@ -177,8 +181,8 @@ class Const(Expr):
 class Symbol(Expr):
     """A name that is bound later: a parameter, a derived value, `problem.x` or `target.x`."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, name: str, is_truth: bool = False) -> None:
+        self.name, self.is_truth = name, is_truth
 
     def value(self, env: Env) -> Column:
         try:
@@ -230,8 +234,8 @@ class Call(Expr):
             return _branch(left, Const(True) if decides else right, right if decides else Const(False), env)
         return OPERATIONS[self.function](*(operand.value(env) for operand in self._operands))
 
-    def replaced(self, by: Mapping[str, Expr]) -> Expr:
-        return self if by.keys().isdisjoint(self._names) else Call(self.function, *_all_replaced(self, by))
+    def rebuilt(self, operands: Sequence[Expr]) -> Expr:
+        return Call(self.function, *operands)
 
     def __repr__(self) -> str:
         first, *rest = self._operands
@@ -264,8 +268,8 @@ class Where(Expr):
     def value(self, env: Env) -> Column:
         return _branch(*self.parts, env)
 
-    def replaced(self, by: Mapping[str, Expr]) -> Expr:
-        return self if by.keys().isdisjoint(self._names) else Where(*_all_replaced(self, by))
+    def rebuilt(self, operands: Sequence[Expr]) -> Expr:
+        return Where(*operands)
 
     def __repr__(self) -> str:
         condition, a, b = self.parts
@@ -292,10 +296,6 @@ def _branch(condition: Expr, a: Expr, b: Expr, env: Env) -> Column:
         result = np.empty(shape, dtype=select(True, sides[0][:1], sides[1][:1]).dtype)
         result[mask], result[~mask] = sides
         return result
-
-
-def _all_replaced(expression: Expr, by: Mapping[str, Expr]) -> list[Expr]:
-    return [operand.replaced(by) for operand in expression.operands]
 
 
 def _within(operand: Expr, strength: int) -> str:

@@ -16,11 +16,11 @@ from .config import Config
 from .conflict import smallest_conflict
 from .declaration import Constraint, Declaration
 from .description import Description, describe
-from .diagram import Budget
 from .drawing import draw
-from .errors import SpaceError
+from .errors import SpaceError, SpaceTooLarge
 from .explanation import explain
 from .groups import product_of
+from .growth import Budget
 from .neighbourhood import one_changed, one_step
 from .parameters import Parameter
 from .problems import Problem
@@ -40,6 +40,8 @@ IndexTable = NDArray[np.signedinteger[Any]]
 
 class FeasibleSpace(Sequence[Config]):
     """Every feasible config, in the order of nested loops over the parameters' values. Immutable.
+
+    The loops nest as the parameters are declared, unless only another order fits the memory allowed: `order` tells.
 
     Spaces too large to list are counted (`total`), indexed and sampled all the same; what lists them (`matrix()`)
     refuses past the memory budget. `len()` is Python's and ends at 2^63.
@@ -83,6 +85,11 @@ class FeasibleSpace(Sequence[Config]):
 
     def __contains__(self, config: object) -> bool:
         return isinstance(config, Mapping) and self.find(config) is not None
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """Names of the parameters as the loops nest, outermost first."""
+        return tuple(self.parameters[layer.position].name for _, layer in self._product.steps)
 
     @property
     def cartesian(self) -> int:
@@ -135,7 +142,7 @@ class FeasibleSpace(Sequence[Config]):
         """Value indices [configs, parameters], -1 where a conditional parameter is absent. Read-only.
 
         int8 where no parameter has more than 127 values; a column lies together in memory.
-        Raises: SpaceError where the list would not fit the memory budget.
+        Raises: SpaceTooLarge where the list would not fit the memory budget.
         """
         return self._matrix
 
@@ -144,7 +151,7 @@ class FeasibleSpace(Sequence[Config]):
         product = self._product
         needed = self.total * (product.index_dtype.itemsize * max(1, len(self.parameters)) + 40)
         if needed > self.memory_bytes:
-            raise SpaceError(
+            raise SpaceTooLarge(
                 f"the {self.total:,} configs of space {self.declaration.name} make a list of more than "
                 f"{self.memory_bytes / 2**20:,.0f} MiB: sample() and [i] need none, or raise memory_bytes= of on()."
             )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .diagram import Array
+from .growth import Array
 from .parameters import Parameter
 from .product import Product
 from .rules import Domain

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .diagram import INT64_BELOW, Array, Diagram, Layer
+from .diagram import INT64_BELOW, Diagram, Layer
+from .growth import Array
 
 Steps = list[tuple[int, Layer]]
 
@@ -25,10 +26,7 @@ class Product:
         self.diagrams = tuple(diagrams)
         self.width = width
         self.count: int = 0 if empty else math.prod(diagram.count for diagram in self.diagrams)
-        self.steps: Steps = sorted(
-            ((owner, layer) for owner, diagram in enumerate(self.diagrams) for layer in diagram.layers),
-            key=lambda step: step[1].position,
-        )
+        self.steps = _interleaved(self.diagrams)
         self.rank_dtype = np.int64 if self.count < INT64_BELOW else object
 
     @cached_property
@@ -126,6 +124,17 @@ class Product:
         """All rows in order, `size` at a time, without listing them at once."""
         for start in range(0, self.count, size):
             yield self.rows(start + np.arange(min(size, self.count - start), dtype=self.rank_dtype))
+
+
+def _interleaved(diagrams: Sequence[Diagram]) -> Steps:
+    """All layers with their diagram's number, by position as far as each diagram's own order allows."""
+    keyed = []
+    for owner, diagram in enumerate(diagrams):
+        reached = -1
+        for layer in diagram.layers:
+            reached = max(reached, layer.position)
+            keyed.append((reached, (owner, layer)))
+    return [step for _, step in sorted(keyed, key=lambda pair: pair[0])]
 
 
 def _out_edges(layer: Layer, nodes: Array) -> tuple[Array, Array]:
