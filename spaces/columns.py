@@ -54,14 +54,16 @@ def magnitude(column: Column) -> int:
         return abs(int(column)) if isinstance(column, int | np.integer) else 0
     if column.size == 0 or column.dtype.kind == "f":
         return 0
-    return int(max(abs(value) for value in column.flat) if column.dtype.kind == "O" else np.abs(column).max())
+    if column.dtype.kind == "O":
+        return max((abs(value) for value in column.flat if isinstance(value, int)), default=0)
+    return int(np.abs(column).max())
 
 
 def _exact(compute: Callable[[Any, Any], Any], reach: Callable[[int, int], int]) -> Callable[[Column, Column], Column]:
     """`compute` over numbers, in Python's integers where a result may reach past what numpy holds exactly."""
 
     def computed(left: Column, right: Column) -> Column:
-        left, right = _numbers(left, right)
+        left, right = _aligned(*_numbers(left, right))
         limit = reach(magnitude(left), magnitude(right))
         if limit >= EXACT_BELOW:
             if limit.bit_length() > MAX_BITS:
@@ -77,20 +79,52 @@ def _as_objects(column: Column) -> Column:
     return np.asarray(column, dtype=object) if integers else column
 
 
+def _aligned(*columns: Column) -> list[Column]:
+    """The columns, all as Python's own values where one holds integers that numpy would not."""
+    if any(_is_wide(column) for column in columns):
+        return [np.asarray(column, dtype=object) for column in columns]
+    return list(columns)
+
+
+def _is_wide(column: Column) -> bool:
+    if isinstance(column, np.ndarray):
+        return bool(column.dtype.kind == "O")
+    return isinstance(column, int) and abs(column) >= EXACT_BELOW
+
+
+def _alike(*columns: Column) -> list[Column]:
+    """The columns, as Python's own values where numpy would turn 1 beside "a", or True or 1 beside 0.5, into others."""
+    if len({np.asarray(column).dtype.kind for column in columns}) > 1:
+        return [np.asarray(column, dtype=object) for column in columns]
+    return _aligned(*columns)
+
+
+def _compare(compare: Callable[[Any, Any], Any]) -> Callable[[Column, Column], Column]:
+    return lambda left, right: compare(*_aligned(left, right))
+
+
 def _power(left: Column, right: Column) -> Column:
     left, right = _numbers(left, right)
     exponents = np.asarray(right)
-    least, largest = (int(exponents.min()), int(exponents.max())) if exponents.size else (0, 0)
-    if exponents.dtype.kind == "f" or least < 0 or largest > MAX_EXPONENT:
+    fractional = exponents.dtype.kind == "f" or any(isinstance(one, float) for one in exponents.flat)
+    least, largest = (int(exponents.min()), int(exponents.max())) if exponents.size and not fractional else (0, 0)
+    if fractional or least < 0 or largest > MAX_EXPONENT:
         raise SpaceError(f"an exponent is an integer from 0 to {MAX_EXPONENT}")
     if magnitude(left).bit_length() * largest > MAX_BITS:
         raise SpaceError(f"a value grows past {MAX_BITS} bits")
-    return _exact(operator.pow, lambda base, _: base**largest)(left, right)
+    if np.asarray(left).dtype.kind == "f":  # Python's own: numpy's power of floats may differ in the last digits
+        return np.asarray(np.asarray(left, dtype=object) ** np.asarray(right, dtype=object), dtype=np.float64)
+    return _exact(_raised, lambda base, _: base**largest)(left, right)
+
+
+def _raised(base: Column, exponent: Column) -> Column:
+    # The operator of an array of objects takes a short cut for some exponents that fails past 64 bits.
+    return np.power(base, exponent) if isinstance(base, np.ndarray | np.generic) else base**exponent
 
 
 def _divide(divide: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     def divided(left: Column, right: Column) -> Column:
-        left, right = _numbers(left, right)
+        left, right = _aligned(*_numbers(left, right))
         if np.any(np.equal(right, 0)):
             raise ZeroDivisionError
         return divide(left, right)
@@ -103,19 +137,16 @@ def _both_truth(left: Column, right: Column) -> bool:
 
 
 def _and(left: Column, right: Column) -> Column:
-    return np.logical_and(left, right) if _both_truth(left, right) else operator.and_(*_numbers(left, right))
+    return np.logical_and(left, right) if _both_truth(left, right) else operator.and_(*_aligned(*_numbers(left, right)))
 
 
 def _or(left: Column, right: Column) -> Column:
-    return np.logical_or(left, right) if _both_truth(left, right) else operator.or_(*_numbers(left, right))
+    return np.logical_or(left, right) if _both_truth(left, right) else operator.or_(*_aligned(*_numbers(left, right)))
 
 
 def select(condition: Column, a: Column, b: Column) -> Column:
-    """`a` where the condition holds, else `b`; numbers and text side by side stay what they are."""
-    texts = {np.asarray(column).dtype.kind == "U" for column in (a, b)}
-    if len(texts) > 1:
-        a, b = np.asarray(a, dtype=object), np.asarray(b, dtype=object)
-    return np.where(condition, a, b)
+    """`a` where the condition holds, else `b`."""
+    return np.where(condition, *_alike(a, b))
 
 
 def truth(column: Column) -> Column:
@@ -143,19 +174,19 @@ OPERATIONS: Mapping[str, Callable[..., Column]] = {
     "/": _divide(operator.truediv),
     "//": _divide(operator.floordiv),
     "%": _divide(operator.mod),
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-    "==": operator.eq,
-    "!=": operator.ne,
+    "<": _compare(operator.lt),
+    "<=": _compare(operator.le),
+    ">": _compare(operator.gt),
+    ">=": _compare(operator.ge),
+    "==": _compare(operator.eq),
+    "!=": _compare(operator.ne),
     "&": _and,
     "|": _or,
     "not": lambda column: np.logical_not(truth(column)),
     "abs": lambda column: abs(_numbers(column)[0]),
-    "min": lambda *columns: reduce(np.minimum, _numbers(*columns)),
-    "max": lambda *columns: reduce(np.maximum, _numbers(*columns)),
+    "min": lambda *columns: reduce(np.minimum, _alike(*_numbers(*columns))),
+    "max": lambda *columns: reduce(np.maximum, _alike(*_numbers(*columns))),
     "ceil_div": _divide(lambda left, right: -(-left // right)),
     "position": _position,
-    "in": lambda column, *members: reduce(np.logical_or, [operator.eq(column, member) for member in members]),
+    "in": lambda column, *members: reduce(np.logical_or, [_compare(operator.eq)(column, member) for member in members]),
 }

@@ -56,6 +56,14 @@ class Diagram:
         return int(self.layers[0].count[0])
 
 
+def free(position: int, domain: Domain) -> Diagram:
+    """The diagram of a parameter that no rule reads: what `build` gives, without its steps."""
+    size = domain.size
+    value, before = np.arange(size, dtype=domain.index_dtype), np.arange(size + 1, dtype=np.int64)
+    first, child = before[[0, -1]], np.zeros(size, dtype=np.int32)
+    return Diagram((Layer(position, size, first, value, child, before, before[-1:]),))
+
+
 def build(positions: Sequence[int], domains: Sequence[Domain], rules: Sequence[Rule], budget: Budget) -> Diagram:
     """The diagram of the parameters at `positions`, which the rules link.
 

@@ -232,7 +232,8 @@ class Call(Expr):
             left, right = self._operands
             decides = self.word == "or"
             return _branch(left, Const(True) if decides else right, right if decides else Const(False), env)
-        return OPERATIONS[self.function](*(operand.value(env) for operand in self._operands))
+        result = OPERATIONS[self.function](*(operand.value(env) for operand in self._operands))
+        return result.item() if isinstance(result, np.generic) else result
 
     def rebuilt(self, operands: Sequence[Expr]) -> Expr:
         return Call(self.function, *operands)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from .diagram import Diagram, build
+from .diagram import Diagram, build, free
 from .errors import SpaceTooLarge
 from .growth import Budget
 from .product import Product
@@ -19,6 +19,9 @@ def product_of(domains: Sequence[Domain], rules: Sequence[Rule], budget: Budget)
     diagrams: list[Diagram] = []
     for positions in groups(len(domains), rules):
         own = [rule for rule in rules if rule.positions and rule.positions[0] in positions]
+        if not own:
+            diagrams.append(free(positions[0], domains[positions[0]]))
+            continue
         taken_bytes = budget.taken_bytes
         try:
             diagrams.append(build(positions, domains, own, budget))

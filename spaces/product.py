@@ -73,19 +73,27 @@ class Product:
 
     def table(self) -> Array:
         """Every row [count, width], a column lying together in memory. Needs about 20 bytes a row beside the result."""
-        listed = np.empty((self.width, self.count), dtype=self.index_dtype).T
-        open_nodes: dict[int, Array] = {}
-        left = np.full(1, self.count, dtype=np.int64)
+        listed = np.empty((self.width, self.count), dtype=self.index_dtype)
+        open_nodes: dict[int, Array] = {}  # by diagram, of each prefix of a row
+        prefixes = 1
         for owner, layer in self.steps if self.count else ():
+            column = listed[layer.position]
+            if not open_nodes and len(self.diagrams[owner].layers) == 1:  # by itself: a pattern that repeats
+                column.reshape(prefixes, len(layer.value), -1)[:] = layer.value[:, None]
+                prefixes *= len(layer.value)
+                continue
+            if not open_nodes:
+                left = np.full(prefixes, self.count // prefixes)  # rows that begin with each prefix
             node = open_nodes.pop(owner, np.zeros(1, dtype=np.int32))
             edge, degree = _out_edges(layer, np.broadcast_to(node, left.shape))
             open_nodes = {other: np.repeat(at, degree) for other, at in open_nodes.items()}
             left = np.repeat(left // layer.count[node], degree) * np.diff(layer.before)[edge]
             value = layer.value[edge]
-            listed[:, layer.position] = value if len(value) == self.count else np.repeat(value, left)
+            column[:] = value if len(value) == self.count else np.repeat(value, left)
             if layer is not self.diagrams[owner].layers[-1]:
                 open_nodes[owner] = layer.child[edge]
-        return listed
+            prefixes = len(edge)
+        return listed.T
 
     def matching(self, allowed: Sequence[NDArray[np.bool_]]) -> Array:
         """Rows [n, width] whose value index at each position is allowed there, in order."""
