@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -32,6 +33,14 @@ _STRENGTHS = {
     **{"or": 2, "and": 3, "not": 4, "|": 6, "&": 7, "+": 8, "-": 8, "*": 9, "/": 9, "//": 9, "%": 9, "**": 11},
 }
 _TRUTHS = {"<", "<=", ">", ">=", "==", "!=", "in", "not"}
+
+
+def _operator(word: str) -> Callable[[Any, Operand], Expr]:
+    return lambda left, right: Call(word, left, right)
+
+
+def _swapped(word: str) -> Callable[[Any, Operand], Expr]:
+    return lambda right, left: Call(word, left, right)
 
 
 class Expr(ABC):
@@ -75,77 +84,18 @@ class Expr(ABC):
     def __bool__(self) -> bool:
         raise SpaceError(f"{_BOOL_REMEDY} (in `{self}`).")
 
-    def __add__(self, other: Operand) -> Expr:
-        return Call("+", self, other)
-
-    def __radd__(self, other: Operand) -> Expr:
-        return Call("+", other, self)
-
-    def __sub__(self, other: Operand) -> Expr:
-        return Call("-", self, other)
-
-    def __rsub__(self, other: Operand) -> Expr:
-        return Call("-", other, self)
-
-    def __mul__(self, other: Operand) -> Expr:
-        return Call("*", self, other)
-
-    def __rmul__(self, other: Operand) -> Expr:
-        return Call("*", other, self)
-
-    def __pow__(self, other: Operand) -> Expr:
-        return Call("**", self, other)
-
-    def __rpow__(self, other: Operand) -> Expr:
-        return Call("**", other, self)
-
-    def __truediv__(self, other: Operand) -> Expr:
-        return Call("/", self, other)
-
-    def __rtruediv__(self, other: Operand) -> Expr:
-        return Call("/", other, self)
-
-    def __floordiv__(self, other: Operand) -> Expr:
-        return Call("//", self, other)
-
-    def __rfloordiv__(self, other: Operand) -> Expr:
-        return Call("//", other, self)
-
-    def __mod__(self, other: Operand) -> Expr:
-        return Call("%", self, other)
-
-    def __rmod__(self, other: Operand) -> Expr:
-        return Call("%", other, self)
-
-    def __lt__(self, other: Operand) -> Expr:
-        return Call("<", self, other)
-
-    def __le__(self, other: Operand) -> Expr:
-        return Call("<=", self, other)
-
-    def __gt__(self, other: Operand) -> Expr:
-        return Call(">", self, other)
-
-    def __ge__(self, other: Operand) -> Expr:
-        return Call(">=", self, other)
-
-    def __eq__(self, other: object) -> Expr:  # type: ignore[override]  # `a == b` states a constraint
-        return Call("==", self, other)
-
-    def __ne__(self, other: object) -> Expr:  # type: ignore[override]  # `a != b` states a constraint
-        return Call("!=", self, other)
-
-    def __and__(self, other: Operand) -> Expr:
-        return Call("&", self, other)
-
-    def __rand__(self, other: Operand) -> Expr:
-        return Call("&", other, self)
-
-    def __or__(self, other: Operand) -> Expr:
-        return Call("|", self, other)
-
-    def __ror__(self, other: Operand) -> Expr:
-        return Call("|", other, self)
+    __add__, __radd__ = _operator("+"), _swapped("+")
+    __sub__, __rsub__ = _operator("-"), _swapped("-")
+    __mul__, __rmul__ = _operator("*"), _swapped("*")
+    __pow__, __rpow__ = _operator("**"), _swapped("**")
+    __truediv__, __rtruediv__ = _operator("/"), _swapped("/")
+    __floordiv__, __rfloordiv__ = _operator("//"), _swapped("//")
+    __mod__, __rmod__ = _operator("%"), _swapped("%")
+    __and__, __rand__ = _operator("&"), _swapped("&")
+    __or__, __ror__ = _operator("|"), _swapped("|")
+    __lt__, __le__ = _operator("<"), _operator("<=")
+    __gt__, __ge__ = _operator(">"), _operator(">=")
+    __eq__, __ne__ = _operator("=="), _operator("!=")  # type: ignore[assignment]  # they state constraints
 
     def __invert__(self) -> Expr:
         return Call("not", self)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Literal
 
@@ -127,9 +127,15 @@ class FeasibleSpace(Sequence[Config]):
 
     def find(self, config: Mapping[str, Any]) -> int | None:
         """Position of a config, or None if it is not feasible here."""
-        row = self._row(config)
-        rank = -1 if row is None else int(self._product.ranks(row[None])[0])
-        return None if rank < 0 else rank
+        return self.find_all([config])[0]
+
+    def find_all(self, configs: Iterable[Mapping[str, Any]]) -> list[int | None]:
+        """Positions of many configs, some hundred times faster than one by one."""
+        rows = [self._row(config) for config in configs]
+        known = [row for row in rows if row is not None]
+        ranks = iter(self._product.ranks(np.stack(known)).tolist() if known else ())
+        found = (-1 if row is None else next(ranks) for row in rows)
+        return [None if rank < 0 else rank for rank in found]
 
     def index(self, config: Any, *_: Any) -> int:
         """Position of a config. Raises: SpaceError, with the reason, if it is not feasible here."""
@@ -138,13 +144,26 @@ class FeasibleSpace(Sequence[Config]):
             raise SpaceError(f"{dict(config)} is not in space {self.declaration.name}: {self.explain(config)}.")
         return position
 
-    def matrix(self) -> IndexTable:
-        """Value indices [configs, parameters], -1 where a conditional parameter is absent. Read-only.
+    def matrix(self, positions: Sequence[int] | NDArray[Any] | None = None) -> IndexTable:
+        """Value indices [configs, parameters] of all configs or of those at these positions; -1 where a conditional
+        parameter is absent.
 
-        int8 where no parameter has more than 127 values; a column lies together in memory.
-        Raises: SpaceTooLarge where the list would not fit the memory budget.
+        int8 where no parameter has more than 127 values. The whole is read-only, its columns lie together in memory.
+        Raises: SpaceTooLarge where the whole would not fit the memory budget.
         """
-        return self._matrix
+        return self._matrix if positions is None else self._outside(self._product.rows(np.asarray(positions)))
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Names of the columns of `encode`."""
+        return tuple(feature for parameter in self.parameters for feature in parameter.features)
+
+    def encode(self, rows: IndexTable) -> NDArray[np.float32]:
+        """Numbers a model reads [configs, features] for rows of value indices; NaN where a parameter is absent."""
+        missing = [np.full((1, len(p.features)), np.nan) for p in self.parameters]
+        tables = [np.concatenate((p.encoding, gap)) for p, gap in zip(self.parameters, missing, strict=True)]
+        columns = [table[rows[:, place]] for place, table in enumerate(tables)]  # absence, -1, is the last row
+        return np.concatenate(columns, axis=1, dtype=np.float32)
 
     @cached_property
     def _matrix(self) -> IndexTable:
@@ -240,12 +259,11 @@ class FeasibleSpace(Sequence[Config]):
     def _configs(self, rows: IndexTable) -> list[Config]:
         names = [parameter.name for parameter in self.parameters]
         columns = [[(*p.values, None)[i] for i in rows[:, place]] for place, p in enumerate(self.parameters)]
+        points = zip(*columns, strict=True) if columns else [()] * len(rows)
+        named = (zip(names, values, strict=True) for values in points)
         if not self.declaration.conditions:
-            return [Config(dict(zip(names, values, strict=True))) for values in zip(*columns, strict=True)]
-        return [
-            Config({name: value for name, value in zip(names, values, strict=True) if value is not None})
-            for values in zip(*columns, strict=True)
-        ]
+            return [Config(dict(pairs)) for pairs in named]
+        return [Config({name: value for name, value in pairs if value is not None}) for pairs in named]
 
     def _row(self, config: Mapping[str, Any]) -> IndexTable | None:
         """Value indices of a config, that of a missing parameter one past its last; None for what is unknown."""

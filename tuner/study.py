@@ -74,12 +74,12 @@ class Study:
 
     def know(self, records: Sequence[Record]) -> None:
         """Take over what an earlier run of this study stored; each config counts as tried."""
-        by_template = {lane.template.digest: lane for lane in self.lanes}
-        for record in {(r.template_digest, r.config.digest): r for r in records if r.phase == "search"}.values():
-            lane = by_template.get(record.template_digest)
-            row = None if lane is None else lane.feasible.find(record.config)
-            if lane is not None and row is not None:
-                self._learn(Pick(lane, row), record)
+        known = {(r.template_digest, r.config.digest): r for r in records if r.phase == "search"}.values()
+        for lane in self.lanes:
+            own = [record for record in known if record.template_digest == lane.template.digest]
+            for record, row in zip(own, lane.feasible.find_all(record.config for record in own), strict=True):
+                if row is not None:
+                    self._learn(Pick(lane, row), record)
 
     def run(self) -> Record | None:
         """Search until the budget is spent, then the playoff; the winner, or the best so far if interrupted.
