@@ -3,11 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
 
 from .declaration import Declaration
 from .errors import SpaceError, UnknownName
 from .expressions import Const, Expr, Value
+from .problems import Problem
 from .rules import Domain, Rule
+from .targets import Target
+
+
+def constants_of(problem: Problem | None, target: Target | None) -> dict[str, Value]:
+    """`problem.x` and `target.x` by name."""
+    bound = (("problem", problem), ("target", target))
+    return {f"{scope}.{name}": value for scope, of in bound if of is not None for name, value in of.symbols().items()}
+
+
+def bound_values(declaration: Declaration, constants: Mapping[str, Value], config: Mapping[str, Any]) -> dict[str, Any]:
+    """Constants, the config's values, and the derived values that apply to it, by name."""
+    env: dict[str, Any] = {**constants, **config}
+    for name, expression in declaration.derived.items():
+        if expression.names() <= env.keys():
+            value = expression.value(env)
+            env[name] = value.item() if isinstance(value, np.generic | np.ndarray) else value
+    return env
 
 
 def bound_rules(declaration: Declaration, constants: Mapping[str, Value]) -> tuple[Rule, ...]:

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from .binding import bound_values
 from .declaration import Declaration
-from .expressions import Call, Env, Expr, Where
+from .expressions import Call, Env, Expr, Value, Where
 
 FEASIBLE = "it is feasible"
 
@@ -19,14 +20,15 @@ _UNITS = {"bytes": "bytes", "us": "µs", "ms": "ms", "s": "s", "kib": "KiB", "mi
 _REFUSED = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "==", "in": "not in"}
 
 
-def explain(declaration: Declaration, config: Mapping[str, Any], env: Env) -> str:
-    """Why a config is outside the space, or "it is feasible"; `env` holds its values, derived values and constants."""
+def explain(declaration: Declaration, constants: Mapping[str, Value], config: Mapping[str, Any]) -> str:
+    """Why a config is outside the space, or "it is feasible"; `constants` are `problem.x` and `target.x` by name."""
     by_name = {parameter.name: parameter for parameter in declaration.parameters}
     for name, value in config.items():
         if name not in by_name:
             return f"{name} is not a parameter (known: {', '.join(by_name)})"
         if not isinstance(value, int | float | str) or value not in by_name[name].places:
             return f"{name}={value!r} is not one of {list(by_name[name].values)}"
+    env = bound_values(declaration, constants, config)
     for name in by_name:
         condition = declaration.conditions.get(name)
         wanted = condition is None or (_applies(declaration, condition, config) and bool(condition.value(env)))

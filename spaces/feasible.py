@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from .binding import bound_rules
+from .binding import bound_rules, bound_values, constants_of
 from .canonical import digest
 from .config import Config
 from .conflict import smallest_conflict
@@ -57,10 +57,7 @@ class FeasibleSpace(Sequence[Config]):
         self.declaration = declaration
         self.parameters: tuple[Parameter, ...] = declaration.parameters
         self.memory_bytes = memory_bytes
-        self._constants: dict[str, Any] = {}
-        for scope, bound in (("problem", problem), ("target", target)):
-            if bound is not None:
-                self._constants |= {f"{scope}.{name}": value for name, value in bound.symbols().items()}
+        self._constants = constants_of(problem, target)
         self._rules = bound_rules(declaration, self._constants)
         self._domains = [Domain(p.name, p.values, p.name in declaration.conditions) for p in self.parameters]
         self._product = product_of(self._domains, self._rules, Budget(memory_bytes, declaration.name))
@@ -229,12 +226,12 @@ class FeasibleSpace(Sequence[Config]):
 
     def bind(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """The config's values together with the derived values that apply to it."""
-        bound = self._bound(config)
+        bound = bound_values(self.declaration, self._constants, config)
         return {name: value for name, value in bound.items() if name not in self._constants}
 
     def explain(self, config: Mapping[str, Any]) -> str:
         """Why a config is not feasible here, with the numbers on both sides, or "it is feasible"."""
-        return explain(self.declaration, config, self._bound(config))
+        return explain(self.declaration, self._constants, config)
 
     def _counted(self, rules: Sequence[Rule]) -> int | None:
         """Configs that keep these rules, or None where they are too wide for the budget or fail to evaluate."""
@@ -244,14 +241,6 @@ class FeasibleSpace(Sequence[Config]):
             return None
 
     # -- rows and configs -----------------------------------------------------------------------------------------
-
-    def _bound(self, config: Mapping[str, Any]) -> dict[str, Any]:
-        env: dict[str, Any] = {**self._constants, **config}
-        for name, expression in self.declaration.derived.items():
-            if expression.names() <= env.keys():
-                value = expression.value(env)
-                env[name] = value.item() if isinstance(value, np.generic | np.ndarray) else value
-        return env
 
     def _at(self, ranks: Any) -> list[Config]:
         return self._configs(self._product.rows(ranks))

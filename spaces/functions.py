@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from .expressions import Call, Expr, Operand, Where
+from .expressions import Call, Expr, Operand, Where, as_expr
 
 
 def min_(*operands: Operand) -> Expr:
     """The smallest operand."""
-    return Call("min", *operands)
+    return Call("min", *operands) if len(operands) > 1 else as_expr(*operands)
 
 
 def max_(*operands: Operand) -> Expr:
     """The largest operand."""
-    return Call("max", *operands)
+    return Call("max", *operands) if len(operands) > 1 else as_expr(*operands)
 
 
 def ceil_div(left: Operand, right: Operand) -> Expr:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import reduce
 
 import numpy as np
 
@@ -50,7 +49,7 @@ def normal(expression: Expr) -> Expr:
     if word in _COMMUTATIVE:
         operands.sort(key=str)
     if word in ("and", "or"):
-        return reduce(lambda left, right: Call(expression.function, left, right), operands)
+        return _joined(expression.function, operands)
     return operands[0] if word in ("min", "max") and len(operands) == 1 else Call(expression.function, *operands)
 
 
@@ -60,12 +59,20 @@ def _parts(expression: Expr, word: str) -> list[Expr]:
     return [expression]
 
 
+def _joined(function: str, operands: list[Expr]) -> Expr:
+    """All operands under one operator, as a tree whose depth is the logarithm of their number."""
+    while len(operands) > 1:
+        pairs = zip(operands[::2], operands[1::2], strict=False)
+        operands = [Call(function, *pair) for pair in pairs] + operands[len(operands) // 2 * 2 :]
+    return operands[0]
+
+
 def _negation(form: Expr) -> Expr:
     if isinstance(form, Call) and form.word in _NEGATED:
         return normal(Call(_NEGATED[form.word], *form.operands))
     if isinstance(form, Call) and form.word in ("and", "or"):
         other = "|" if form.word == "and" else "&"
-        return normal(reduce(lambda left, right: Call(other, left, right), map(_negation, form.operands)))
+        return normal(_joined(other, [_negation(operand) for operand in form.operands]))
     if isinstance(form, Call) and form.word == "not" and form.operands[0].is_truth:
         return form.operands[0]
     return Call("not", form)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import overload
+from typing import Any, overload
 
+from .binding import constants_of
 from .declaration import Constraint, Declaration
 from .description import Description
 from .errors import SpaceError
+from .explanation import explain
 from .expressions import Expr, Operand, Symbol, Value, as_expr
 from .feasible import MEMORY_BYTES, FeasibleSpace
 from .grammar import parse
+from .lists import listed_values
 from .parameters import Parameter, choice
 from .problems import Problem
 from .targets import Target
@@ -87,18 +90,26 @@ class Space:
         """
         return FeasibleSpace(self.declaration, problem, target, memory_bytes)
 
+    def explain(self, config: Mapping[str, Any], problem: Problem | None = None, target: Target | None = None) -> str:
+        """Why a config is not feasible for this problem on this target, with numbers, or "it is feasible"."""
+        return explain(self.declaration, constants_of(problem, target), config)
+
     def describe(self, problem: Problem | None = None, target: Target | None = None) -> Description:
         """What the space holds for this problem on this target, and how many configs each constraint removes."""
         return self.on(problem, target).describe()
 
     @staticmethod
-    def from_text(name: str, parameters: Mapping[str, Sequence[Value]], constraints: Sequence[str] = ()) -> Space:
-        """A space from value lists and constraints written as Python expressions.
+    def from_text(name: str, parameters: Mapping[str, Sequence[Value] | str], constraints: Sequence[str] = ()) -> Space:
+        """A space from value lists, or text such as "[2**i for i in range(6)]", and constraints as Python expressions.
 
-        Raises: SpaceError where the text is outside the grammar (spaces/grammar.py).
+        Raises: SpaceError where a text is outside the grammar (spaces/lists.py, spaces/grammar.py).
         """
         space = Space(name)
-        for parameter, values in parameters.items():
+        for parameter, listed in parameters.items():
+            try:
+                values = listed_values(listed)
+            except SpaceError as error:
+                raise SpaceError(f"parameter {parameter}: {error}") from None
             space.add(choice(parameter, *values))
         for text in constraints:
             space.require(parse(text, known=parameters), text)

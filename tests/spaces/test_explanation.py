@@ -54,6 +54,16 @@ def test_explain_says_reason_numbers_and_unit():
     )
 
 
+def test_a_space_explains_without_being_built():
+    """However large it is; the problem and the target are named in the call."""
+    space = staged()
+    bound = a_problem(a_bytes=2), a_target(smem_per_block_bytes=49_152)
+    config = {"M": 64, "N": 64, "STAGES": 4, "SPLIT": 1}
+    assert space.explain(config, *bound) == space.on(*bound).explain(config)
+    assert space.explain({**config, "M": 16}, *bound) == "it is feasible"
+    assert space.explain({**config, "M": "wide"}, *bound) == "M='wide' is not one of [16, 32, 64]"
+
+
 def test_describe_counts_what_each_constraint_removes():
     """In turn, alone and as the only one; the conditional parameter counts once where it is absent."""
     described = staged().describe(a_problem(a_bytes=2), a_target(smem_per_block_bytes=32_768))

@@ -91,6 +91,13 @@ def test_a_feasible_space_is_told_apart_by_what_it_was_bound_to():
     assert small.digest == same.digest
 
 
+def test_a_long_disjunction_has_a_digest():
+    """Hundreds of alternatives are one flat list, not a tower."""
+    chains = [" or ".join(f"M == {number}" for number in range(start, start + 140)) for start in (0, 140, 280)]
+    text = " or ".join(f"N == 0 or ({chain})" for chain in chains)
+    assert a_space(parse(text)).digest == a_space(parse(f"not not ({text})")).digest
+
+
 @settings(max_examples=200, deadline=None)
 @given(oracle.spaces())
 def test_the_normal_form_has_the_same_value(space):
