@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from .problems import Problem
     from .space import Space
     from .symbols import problem, target
+    from .t1 import from_t1
+    from .t1_writing import to_t1
     from .targets import Cpu, Gpu, Target, Toolchain
 
 _HOMES = {
@@ -23,6 +25,8 @@ _HOMES = {
     "problems": ("Problem",),
     "space": ("Space",),
     "symbols": ("problem", "target"),
+    "t1": ("from_t1",),
+    "t1_writing": ("to_t1",),
     "targets": ("Cpu", "Gpu", "Target", "Toolchain"),
 }
 
@@ -41,6 +45,7 @@ __all__ = [
     "choice",
     "constant",
     "flag",
+    "from_t1",
     "in_",
     "int_range",
     "max_",
@@ -50,6 +55,7 @@ __all__ = [
     "pow2",
     "problem",
     "target",
+    "to_t1",
     "where",
 ]
 
