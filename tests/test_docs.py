@@ -11,9 +11,10 @@ from kerntune.tuner.cli.main import make_app
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+SPACES = (ROOT / "docs" / "spaces.md").read_text()
 
 
-@pytest.mark.parametrize("line", re.findall(r"^\$? ?(?:pip install \S+ && )?(tune .*)$", README, re.MULTILINE))
+@pytest.mark.parametrize("line", re.findall(r"^\$? ?(?:pip install \S+ && )?(tune .*)$", README + SPACES, re.MULTILINE))
 def test_every_command_of_the_readme_exists(line):
     """Command, sub-command and each flag."""
     command = typer.main.get_command(make_app())
@@ -27,6 +28,16 @@ def test_every_command_of_the_readme_exists(line):
 def test_the_readme_has_no_blank_left_to_fill():
     """Real output stands where output is shown."""
     assert "@@" not in README
+
+
+def test_the_python_of_the_space_language_runs():
+    """Every block of docs/spaces.md, in order, as one program whose assertions hold; as many lines down as there."""
+    blocks = list(re.finditer(r"^```python\n(.*?)^```", SPACES, re.MULTILINE | re.DOTALL))
+    assert len(blocks) >= 8
+    names: dict[str, object] = {}
+    for block in blocks:
+        above = "\n" * SPACES.count("\n", 0, block.start(1))
+        exec(compile(above + block[1], "docs/spaces.md", "exec"), names)
 
 
 def test_every_environment_variable_is_documented():

@@ -109,20 +109,36 @@ def feasible_spaces(
 
     Raises: NoFeasibleConfig, with each template's reason, if there is none.
     """
-    found: dict[KernelTemplate, FeasibleSpace] = {}
-    refusals = []
+    return feasible_among(offers(templates, problem, host), problem, host)
+
+
+def offers(
+    templates: Sequence[KernelTemplate], problem: Problem, host: Host
+) -> dict[KernelTemplate, FeasibleSpace | str]:
+    """What each template has for the problem on the host: its space, empty ones too, or why it cannot compute it."""
+    found: dict[KernelTemplate, FeasibleSpace | str] = {}
     for template in templates:
         if template.backend not in host.backends:
             reason: str | None = f"it runs on {template.backend}, not on this {host.target.kind}"
         else:
             reason = template.supports(problem, host.target)
-        if reason is None:
-            feasible = template.feasible(problem, host.target)
-            if len(feasible):
-                found[template] = feasible
-                continue
-            reason = f"no config satisfies: {feasible.emptied_by}"
-        refusals.append(f"{template.name}: {reason}")
+        found[template] = reason or template.feasible(problem, host.target)
+    return found
+
+
+def feasible_among(
+    offered: Mapping[KernelTemplate, FeasibleSpace | str], problem: Problem, host: Host
+) -> dict[KernelTemplate, FeasibleSpace]:
+    """The offers that hold a config. Raises: NoFeasibleConfig, with each template's reason, if there is none."""
+    found: dict[KernelTemplate, FeasibleSpace] = {}
+    refusals = []
+    for template, offer in offered.items():
+        if isinstance(offer, str):
+            refusals.append(f"{template.name}: {offer}")
+        elif offer.total:
+            found[template] = offer
+        else:
+            refusals.append(f"{template.name}: no config satisfies: {offer.emptied_by}")
     if not found:
         raise NoFeasibleConfig(
             f"no template can compute {problem.op} {_words(problem)} on {host.target.name}. {'; '.join(refusals)}."

@@ -17,6 +17,7 @@ EXTRAS = {
     "server": ("uvloop", "httptools", "orjson", "prometheus-client", "plotly"),
     "postgres": ("psycopg",),
     "replay": ("pyarrow",),
+    "report": ("plotly",),
     "ray": ("ray",),
 }
 

@@ -10,6 +10,7 @@ from . import exits
 from .doctor import doctor
 from .lookup import lookup_group
 from .serve import serve
+from .spaces import spaces_group
 from .tune import add_tuning_commands
 
 
@@ -26,6 +27,7 @@ def make_app() -> typer.Typer:
     )
     add_tuning_commands(app)
     app.add_typer(lookup_group(), name="lookup")
+    app.add_typer(spaces_group(), name="spaces")
     app.command(epilog="Example: tune serve --port 8420")(serve)
     app.command(epilog="Example: tune doctor")(doctor)
     return app
