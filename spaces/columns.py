@@ -132,16 +132,8 @@ def _divide(divide: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     return divided
 
 
-def _both_truth(left: Column, right: Column) -> bool:
-    return all(np.asarray(column).dtype.kind == "b" for column in (left, right))
-
-
-def _and(left: Column, right: Column) -> Column:
-    return np.logical_and(left, right) if _both_truth(left, right) else operator.and_(*_aligned(*_numbers(left, right)))
-
-
-def _or(left: Column, right: Column) -> Column:
-    return np.logical_or(left, right) if _both_truth(left, right) else operator.or_(*_aligned(*_numbers(left, right)))
+def _bitwise(compute: Callable[[Any, Any], Any]) -> Callable[[Column, Column], Column]:
+    return lambda left, right: compute(*_aligned(*_numbers(left, right)))
 
 
 def select(condition: Column, a: Column, b: Column) -> Column:
@@ -180,8 +172,8 @@ OPERATIONS: Mapping[str, Callable[..., Column]] = {
     ">=": _compare(operator.ge),
     "==": _compare(operator.eq),
     "!=": _compare(operator.ne),
-    "&": _and,
-    "|": _or,
+    "&": _bitwise(operator.and_),
+    "|": _bitwise(operator.or_),
     "not": lambda column: np.logical_not(truth(column)),
     "abs": lambda column: abs(_numbers(column)[0]),
     "min": lambda *columns: reduce(np.minimum, _alike(*_numbers(*columns))),

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from .diagram import INT64_BELOW
 
 
-def draw(rng: np.random.Generator, count: int, n: int) -> NDArray[Any]:
+def distinct_below(rng: np.random.Generator, count: int, n: int) -> NDArray[Any]:
     """`n` distinct numbers below `count`, or all of them where there are fewer, in random order."""
     if 3 * n >= count:
         return rng.permutation(count)[:n]

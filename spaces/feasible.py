@@ -16,7 +16,7 @@ from .config import Config
 from .conflict import smallest_conflict
 from .declaration import Constraint, Declaration
 from .description import Description, describe
-from .drawing import draw
+from .drawing import distinct_below
 from .errors import SpaceError, SpaceTooLarge
 from .explanation import explain
 from .groups import product_of
@@ -148,7 +148,11 @@ class FeasibleSpace(Sequence[Config]):
         int8 where no parameter has more than 127 values. The whole is read-only, its columns lie together in memory.
         Raises: SpaceTooLarge where the whole would not fit the memory budget.
         """
-        return self._matrix if positions is None else self._outside(self._product.rows(np.asarray(positions)))
+        if positions is None:
+            return self._matrix
+        if "_matrix" in self.__dict__:  # listed before: faster than to count to each position
+            return self._matrix[positions]
+        return self._outside(self._product.rows(np.asarray(positions)))
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -175,15 +179,28 @@ class FeasibleSpace(Sequence[Config]):
         table.flags.writeable = False
         return table
 
+    def occurring(self) -> dict[str, tuple[int, ...]]:
+        """By parameter, the value indices that some config has; -1 first where some config lacks the parameter."""
+        listed = (indices.tolist() for indices in self._product.occurring())
+        return {
+            parameter.name: tuple(sorted(ABSENT if index == len(parameter.values) else index for index in indices))
+            for parameter, indices in zip(self.parameters, listed, strict=True)
+        }
+
+    def draw(self, rng: np.random.Generator, n: int) -> list[int]:
+        """Positions of `n` configs drawn uniformly without repetition; all of them, shuffled, where there are fewer."""
+        positions: list[int] = distinct_below(rng, self.total, n).tolist()
+        return positions
+
     def sample(self, rng: np.random.Generator, n: int) -> list[Config]:
         """`n` configs drawn uniformly without repetition; all of them, shuffled, where there are fewer."""
-        return self._at(draw(rng, self.total, n))
+        return self._at(self.draw(rng, n))
 
     def neighbours(self, config: Mapping[str, Any], kind: Literal["hamming", "adjacent"] = "hamming") -> list[Config]:
         """Feasible configs one change away, in order; a relation that holds both ways.
 
         `hamming`: exactly one parameter differs, by any value. `adjacent`: one parameter takes a step to a neighbouring
-        value (`Parameter.neighbours`), and conditional parameters that come or go with it may have any value.
+        value (`Parameter.neighbours_of`), and conditional parameters that come or go with it may have any value.
         """
         row = self._row(config)
         if row is None or self._product.ranks(row[None])[0] < 0:
@@ -194,10 +211,22 @@ class FeasibleSpace(Sequence[Config]):
             return self._at(one_changed(self.parameters, self._product, row))
         return self._at(one_step(self.parameters, self._domains, self._product, row))
 
-    def distances(self, indices: NDArray[np.integer[Any]], rows: Any = slice(None)) -> NDArray[np.float64]:
-        """How far rows of the matrix are from a point of value indices: the sum over parameters of `Parameter.steps`,
-        and 1 for a parameter that is there on one side only."""
-        table = self.matrix()[rows]
+    def around(self, position: int) -> list[int]:
+        """Positions of all neighbours of the config at a position, of either kind."""
+        row = self._product.rows(np.array([position]))[0].astype(np.int64)
+        near = (
+            one_changed(self.parameters, self._product, row),
+            one_step(self.parameters, self._domains, self._product, row),
+        )
+        positions: list[int] = np.unique(np.concatenate(near)).tolist()
+        return positions
+
+    def distances(
+        self, indices: NDArray[np.integer[Any]], positions: Sequence[int] | NDArray[Any] | None = None
+    ) -> NDArray[np.float64]:
+        """How far configs, all or those at these positions, are from a point of value indices: the sum over parameters
+        of `Parameter.steps_from`, and 1 for a parameter that is there on one side only."""
+        table = self.matrix(positions)
         costs = self._costs(np.where(np.asarray(indices) == ABSENT, [len(d.values) for d in self._domains], indices))
         distances: NDArray[np.float64] = np.sum([cost[table[:, place]] for place, cost in enumerate(costs)], axis=0)
         return distances

@@ -34,6 +34,13 @@ class Product:
         """The smallest integers that hold every value index."""
         return np.result_type(np.int8, *(layer.value.dtype for _, layer in self.steps))
 
+    def occurring(self) -> list[Array]:
+        """Value indices that some row has, ascending, by position."""
+        found: list[Array] = [np.empty(0, dtype=self.index_dtype)] * self.width
+        for _, layer in self.steps if self.count else ():
+            found[layer.position] = np.unique(layer.value)
+        return found
+
     def rows(self, ranks: Array) -> Array:
         """The rows at these positions [n]; each is below `count`."""
         rest = np.asarray(ranks, dtype=self.rank_dtype)

@@ -13,9 +13,6 @@ from ..spaces.feasible import FeasibleSpace
 from ..spaces.problems import Problem
 from ..spaces.targets import Target
 
-LISTED_CONFIGS = 1_000_000
-"""Larger spaces are not listed to see which values occur in them: that alone would take longer than the rest."""
-
 
 @dataclass(frozen=True, slots=True)
 class ShownParameter:
@@ -25,7 +22,7 @@ class ShownParameter:
     values: tuple[Value, ...]
     default: Value
     when: str | None  # the condition of a conditional one
-    unused: tuple[Value, ...] | None  # values of no feasible config; None where the space is too large to list
+    unused: tuple[Value, ...]  # values of no feasible config
 
     @property
     def absent(self) -> bool:
@@ -92,14 +89,11 @@ def report_of(template: str, feasible: FeasibleSpace, problem: Problem, target: 
 
 
 def _parameters(feasible: FeasibleSpace) -> tuple[ShownParameter, ...]:
-    conditions = feasible.declaration.conditions
-    table = feasible.matrix() if feasible.total <= LISTED_CONFIGS else None
+    conditions, occurring = feasible.declaration.conditions, feasible.occurring()
     shown = []
-    for place, parameter in enumerate(feasible.parameters):
-        unused = None
-        if table is not None:
-            used = frozenset(table[:, place].tolist())
-            unused = tuple(value for index, value in enumerate(parameter.values) if index not in used)
+    for parameter in feasible.parameters:
+        used = frozenset(occurring[parameter.name])
+        unused = tuple(value for index, value in enumerate(parameter.values) if index not in used)
         when = str(conditions[parameter.name]) if parameter.name in conditions else None
         shown.append(ShownParameter(parameter.name, parameter.values, parameter.default, when, unused))
     return tuple(shown)

@@ -1,7 +1,7 @@
 """What every sampler promises, whoever wrote it."""
 
 from builders import a_target
-from kerntune.spaces import Space, choice, pow2
+from kerntune.spaces import Space, choice, int_range, pow2
 from kerntune.tuner.samplers import make_sampler
 
 
@@ -57,6 +57,21 @@ class SamplerContract:
         rows = [sampler.ask() for _ in range(len(feasible) - 3)]
         assert not {5, 7, 9} & set(rows)
         assert sampler.ask() is None
+
+    def test_a_space_too_large_to_list_is_searched_too(self):
+        """Of 10^18 configs it gives feasible ones, each once."""
+        space = Space("large")
+        symbols = space.add(*(int_range(f"x{place}", 0, 9) for place in range(18)))
+        space.require((symbols[0] + symbols[1]) % 2 == 0, "the first two agree")
+        feasible = space.on()
+        sampler = make_sampler(self.name, feasible, 0)
+        assert sampler.claim(10**17)
+        rows = []
+        for _ in range(30):
+            rows.append(sampler.ask())
+            sampler.tell(rows[-1], 1.0 + sum(feasible[rows[-1]].values()))
+        assert len({10**17, *rows}) == 31
+        assert all((feasible[row]["x0"] + feasible[row]["x1"]) % 2 == 0 for row in rows)
 
     def test_several_rows_may_be_open_at_once(self):
         """Compilers are kept busy while nothing is told yet."""

@@ -54,6 +54,18 @@ def test_explain_says_reason_numbers_and_unit():
     )
 
 
+def test_a_condition_that_reads_an_absent_parameter_does_not_hold():
+    """Whoever gives such a parameter is told what it waits for."""
+    space = Space("nested")
+    split = space.add(choice("SPLIT", 1, 2))
+    reduce, scratch = space.add(choice("REDUCE", "atomic", "workspace"), choice("SCRATCH", "fp32", "bf16"))
+    space.when(split > 1, reduce)
+    space.when(reduce == "workspace", scratch)
+    assert space.explain({"SPLIT": 1}) == "it is feasible"
+    assert space.explain({"SPLIT": 1, "SCRATCH": "fp32"}) == "SCRATCH is only there when REDUCE == 'workspace'"
+    assert space.explain({"SPLIT": 2, "REDUCE": "workspace"}) == "SCRATCH is missing"
+
+
 def test_a_space_explains_without_being_built():
     """However large it is; the problem and the target are named in the call."""
     space = staged()

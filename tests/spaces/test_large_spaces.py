@@ -116,6 +116,22 @@ def test_a_product_over_many_parameters_keeps_products_and_not_their_factors():
     assert feasible.total == sum(count for exponent, count in ways.items() if exponent <= 10)
 
 
+def test_what_is_remembered_may_have_more_combinations_than_64_bits():
+    """Twelve values of 64 each are told apart, the first one too."""
+    space = Space("remembered")
+    remembered = []
+    for place in range(12):
+        value, parity = space.add(int_range(f"x{place}", 0, 63), int_range(f"parity{place}", 0, 1))
+        space.require((value + parity) % 2 == 0, "the parity of the value")
+        if place > 1:
+            space.require(value == remembered[1], "all but the first are the same")
+        remembered.append(value)
+    last = space.add(int_range("last", 0, 63))
+    for value in remembered:
+        space.require(last >= value, "none is larger than the last")
+    assert space.on().total == sum(64 - max(one, other) for one in range(64) for other in range(64))
+
+
 def test_a_space_too_wide_for_the_budget_is_refused_with_what_to_do():
     """In little memory and little time, naming the parameter at which it grew too wide."""
     space = Space("dense")

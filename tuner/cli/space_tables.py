@@ -54,7 +54,7 @@ def _values(parameter: ShownParameter) -> str:
     """Every value; of many, the first and the last ones. Those of no feasible config are in brackets."""
     if parameter.absent:
         return "absent here"
-    count, unused = len(parameter.values), frozenset(parameter.unused or ())
+    count, unused = len(parameter.values), frozenset(parameter.unused)
     listed = [f"({value})" if value in unused else str(value) for value in _ends(parameter.values)]
     if len(listed) == count:
         return ", ".join(listed)

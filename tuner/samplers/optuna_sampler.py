@@ -60,10 +60,10 @@ class OptunaSampler:
         self._asked: dict[int, optuna.Trial] = {}
 
     def ask(self) -> int | None:
-        return self._take() if self._rows.unseen.any() else None
+        return None if self._rows.exhausted else self._take()
 
     def claim(self, row: int) -> bool:
-        if not self._rows.unseen[row]:
+        if not self._rows.see(row):
             return False
         self._study.enqueue_trial(self._rows.point(row))
         return self._take() == row
@@ -71,12 +71,12 @@ class OptunaSampler:
     def _take(self) -> int:
         trial = self._study.ask(self._rows.distributions)
         row = self._rows.row(trial.params)
-        self._rows.unseen[row] = False
+        self._rows.see(row)
         self._asked[row] = trial
         return row
 
     def tell(self, row: int, median_us: float | None) -> None:
-        self._rows.unseen[row] = False
+        self._rows.see(row)
         state = TrialState.FAIL if median_us is None else TrialState.COMPLETE
         value = None if median_us is None else math.log(median_us)
         if row in self._asked:

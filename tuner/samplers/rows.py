@@ -2,51 +2,93 @@
 
 from __future__ import annotations
 
+import heapq
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
-from ...spaces.feasible import FeasibleSpace
+from ...spaces.feasible import ABSENT, FeasibleSpace
 
 Point = dict[str, Any]  # parameter name -> value index, -1 where it does not apply
 
+LISTED_ROWS = 1_000_000
+"""Rows up to which a space is listed and every row's distance looked at; a larger one may not fit memory."""
+
 
 class Rows:
-    """Which rows are still unseen, and how points and rows correspond."""
+    """Which rows were seen, and how points and rows correspond."""
 
     def __init__(self, feasible: FeasibleSpace, seed: int) -> None:
         self._feasible = feasible
-        self._matrix = feasible.matrix()
-        self._names = [parameter.name for parameter in feasible.parameters]
         self._rng = np.random.default_rng(seed)
-        self.unseen: NDArray[np.bool_] = np.ones(len(feasible), dtype=bool)
+        self._listed = feasible.total <= LISTED_ROWS
+        self._unseen = np.ones(feasible.total if self._listed else 0, dtype=bool)
+        self._seen: set[int] = set()
         self.distributions = self._distributions(feasible)
+        if self._listed:
+            feasible.matrix()
+
+    @property
+    def exhausted(self) -> bool:
+        return len(self._seen) == self._feasible.total
+
+    def see(self, row: int) -> bool:
+        """Count a row as seen; False if it was before."""
+        if row in self._seen:
+            return False
+        self._seen.add(row)
+        if self._listed:
+            self._unseen[row] = False
+        return True
 
     def random(self) -> int:
         """An unseen row, uniformly. Raises: ValueError when none is left."""
-        return int(self._rng.choice(np.flatnonzero(self.unseen)))
+        if self._listed:
+            return int(self._rng.choice(np.flatnonzero(self._unseen)))
+        while (row := self._feasible.draw(self._rng, 1)[0]) in self._seen:
+            pass
+        return row
 
     def nearest(self, point: Point) -> int:
         """The unseen row closest to a point; of equally close ones, one by chance."""
-        rows = np.flatnonzero(self.unseen)
-        distance = self._feasible.distances(np.array([point[name] for name in self._names]), rows)
-        closest = rows[distance <= distance.min() + 1e-12]
-        return int(self._rng.choice(closest))
+        indices = np.array([point[parameter.name] for parameter in self._feasible.parameters])
+        if not self._listed:
+            return self._walk(point, indices)
+        rows = np.flatnonzero(self._unseen)
+        distance = self._feasible.distances(indices, rows)
+        return int(self._rng.choice(rows[distance <= distance.min() + 1e-12]))
+
+    def _walk(self, point: Point, indices: Any) -> int:
+        """The closest unseen row met on a walk from neighbour to neighbour that starts at the closest row."""
+        start = self._feasible.index(self._feasible.nearest(self._config(point)))
+        met, frontier = {start}, [(0.0, 0.0, start)]
+        while frontier:
+            _, _, row = heapq.heappop(frontier)
+            if row not in self._seen:
+                return row
+            new = [other for other in self._feasible.around(row) if other not in met]
+            met.update(new)
+            for distance, other in zip(self._feasible.distances(indices, new).tolist(), new, strict=True):
+                heapq.heappush(frontier, (distance, float(self._rng.random()), other))
+        return self.random()  # nothing unseen can be reached in steps
 
     def point(self, row: int) -> Point:
-        return dict(zip(self._names, self._matrix[row].tolist(), strict=True))
+        return dict(zip(self.distributions, self._feasible.matrix([row])[0].tolist(), strict=True))
 
     def row(self, point: Point) -> int:
         """The row of a point that came from `point`."""
-        wanted = np.array([point[name] for name in self._names])
-        return int(np.flatnonzero((self._matrix == wanted).all(axis=1))[0])
+        return self._feasible.index(self._config(point))
+
+    def _config(self, point: Point) -> dict[str, Any]:
+        parameters = self._feasible.parameters
+        return {p.name: p.values[point[p.name]] for p in parameters if point[p.name] != ABSENT}
 
     def _distributions(self, feasible: FeasibleSpace) -> dict[str, BaseDistribution]:
         found: dict[str, BaseDistribution] = {}
-        for position, parameter in enumerate(feasible.parameters):
-            present = np.unique(self._matrix[:, position]).tolist()
+        occurring = feasible.occurring()
+        for parameter in feasible.parameters:
+            present = occurring[parameter.name]
             found[parameter.name] = (
                 IntDistribution(min(present), max(present)) if parameter.ordered else CategoricalDistribution(present)
             )
