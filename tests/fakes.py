@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from pathlib import Path
 
 from kerntune.cache.records import Baseline, Failure, Incident, Measurement
@@ -17,19 +18,21 @@ Judge = Callable[[Config], float | Failure | Incident]
 class FakeEngine:
     """Measures by a function of the config; the artifact's path carries which candidate it is."""
 
-    def __init__(self, judge: Judge, workers: int = 2, interrupt_at: int | None = None) -> None:
-        self.judge, self.workers, self.interrupt_at = judge, workers, interrupt_at
+    def __init__(self, judge: Judge, workers: int = 2, interrupt_at: int | None = None, overlaps: bool = True) -> None:
+        self.judge, self.workers, self.interrupt_at, self.overlaps = judge, workers, interrupt_at, overlaps
         self.candidates: list[Candidate] = []
         self.measured: list[Config] = []
         self.log: list[str] = []
         self.closed = False
 
-    def compile(self, candidates: Sequence[Candidate]) -> Iterator[Compiled]:
-        for candidate in candidates:
-            self.candidates.append(candidate)
-            yield Artifact("fake", Path(str(len(self.candidates) - 1)), candidate.launch)
+    def submit(self, candidate: Candidate) -> Future[Compiled]:
+        self.candidates.append(candidate)
+        made: Future[Compiled] = Future()
+        made.set_result(Artifact("fake", Path(str(len(self.candidates) - 1)), candidate.launch))
+        self.log.append("compile")
+        return made
 
-    def measure(self, artifact: Artifact, seed: int) -> Measured:
+    def measure(self, artifact: Artifact, seed: int, incumbent_us: float | None = None) -> Measured:
         if self.interrupt_at is not None and len(self.measured) == self.interrupt_at:
             raise KeyboardInterrupt
         config = self._config(artifact)

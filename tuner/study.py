@@ -5,8 +5,9 @@ It asks samplers for configs, has them compiled and measured, and stores each re
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
@@ -27,6 +28,19 @@ INCIDENTS_IN_A_ROW = 3
 FINALISTS = 6
 """Configs that meet in the playoff, beside the default and the vendor library: the search's own order is off by up to
 10 % where a GPU runs into its power limit (docs/measured_facts.md)."""
+
+
+COMPILED_AHEAD = 2
+"""Candidates asked for ahead of the one that is measured, by compiler: one in work, one done for when it is needed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compiling:
+    """A config on its way to the device."""
+
+    pick: Pick
+    candidate: Candidate
+    result: Future[Compiled]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,23 +110,35 @@ class Study:
 
     def _search(self) -> None:
         waiting = picks(self.lanes)
-        while not self.spending.is_spent():
-            batch = list(islice(waiting, min(self.engine.workers, self.spending.trials_left)))
-            if not batch:
-                return  # every feasible config was tried
-            candidates = [self._candidate(pick) for pick in batch]
-            for pick, candidate, compiled in zip(batch, candidates, self.engine.compile(candidates), strict=True):
-                self._try(pick, candidate, compiled)
-                if self.spending.is_spent():
-                    return
+        compiling: deque[Compiling] = deque()
+        try:
+            while not self.spending.is_spent():
+                self._submit(waiting, compiling)
+                if not compiling:
+                    return  # every feasible config was tried
+                self._try(compiling.popleft())
+        finally:
+            for left in compiling:
+                left.result.cancel()
 
-    def _try(self, pick: Pick, candidate: Candidate, compiled: Compiled) -> None:
+    def _submit(self, waiting: Iterator[Pick], compiling: deque[Compiling]) -> None:
+        """Keep every compiler busy; where compiling would disturb the measuring, a batch is made and waited for."""
+        if compiling and not self.engine.overlaps:
+            return
+        ahead = self.engine.workers * (COMPILED_AHEAD if self.engine.overlaps else 1)
+        for pick in islice(waiting, max(0, min(ahead, self.spending.trials_left) - len(compiling))):
+            candidate = self._candidate(pick)
+            compiling.append(Compiling(pick, candidate, self.engine.submit(candidate)))
+        if not self.engine.overlaps:
+            wait([made.result for made in compiling])
+
+    def _try(self, made: Compiling) -> None:
         """Measure one candidate, once more if the machine was at fault, and store what came of it."""
-        outcome = self._measure(compiled)
+        pick = made.pick
+        outcome = self._measure(made.result.result())
         if isinstance(outcome, Incident):
             self._note(outcome)
-            (compiled,) = self.engine.compile([candidate])
-            outcome = self._measure(compiled)
+            outcome = self._measure(self.engine.submit(made.candidate).result())
             if isinstance(outcome, Incident):
                 self._note(outcome)
                 return
@@ -127,8 +153,9 @@ class Study:
         by_template = {lane.template.digest: lane for lane in self.lanes}
         finalists = {str(place): record for place, record in enumerate(self._finalists())}
         configs = [(by_template[record.template_digest], record.config) for record in finalists.values()]
-        compiled = self.engine.compile([self._candidate(Pick(lane, lane.feasible.index(c))) for lane, c in configs])
-        artifacts = {name: made for name, made in zip(finalists, compiled, strict=True) if isinstance(made, Artifact)}
+        compiling = [self.engine.submit(self._candidate(Pick(lane, lane.feasible.index(c)))) for lane, c in configs]
+        compiled = zip(finalists, [made.result() for made in compiling], strict=True)
+        artifacts = {name: made for name, made in compiled if isinstance(made, Artifact)}
         if not artifacts:
             return
         result = self.engine.playoff(artifacts, self.seed)
@@ -155,7 +182,9 @@ class Study:
         if not isinstance(compiled, Artifact):
             return compiled
         self._measured += 1
-        return self.engine.measure(compiled, self.seed + self._measured)
+        incumbent = None if self.best is None else self.best.measurement
+        incumbent_us = None if incumbent is None else incumbent.median_us
+        return self.engine.measure(compiled, self.seed + self._measured, incumbent_us)
 
     def _learn(self, pick: Pick, record: Record) -> None:
         self.records.append(record)

@@ -102,7 +102,7 @@ def _cpu_host(config: Settings) -> Host:
 
 
 def _gpu_host(config: Settings, index: int) -> Host:
-    from .backends.gpu_target import gpu_target
+    from .backends.gpu_target import gpu_target, gpu_uuid
 
     target = gpu_target(index)
 
@@ -112,7 +112,7 @@ def _gpu_host(config: Settings, index: int) -> Host:
 
         workers = len(os.sched_getaffinity(0))
         backends = {"triton": TritonBackend(target, workers)}
-        return LocalEngine(problem, policy, backends, gpu_child_spec(index), config.cache_dir, workers)
+        return LocalEngine(problem, policy, backends, gpu_child_spec(index, gpu_uuid(index)), config.cache_dir, workers)
 
     memory = int(target.symbols()["memory_bytes"])
     return Host(target, frozenset({"triton"}), engine, partial(int, memory), {})

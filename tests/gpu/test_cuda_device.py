@@ -44,13 +44,16 @@ def device():
 @pytest.fixture
 def engine_for(target, tmp_path):
     """Engines of problems, closed afterwards."""
+    from kerntune.tuner.backends.gpu_target import gpu_uuid
     from kerntune.tuner.backends.triton import TritonBackend, gpu_child_spec
 
     made = []
 
     def start(of, launch="graph"):
         backends = {"triton": TritonBackend(target, 4)}
-        made.append(LocalEngine(of, Policy("cold", launch), backends, gpu_child_spec(0), tmp_path / "cache", 4))
+        made.append(
+            LocalEngine(of, Policy("cold", launch), backends, gpu_child_spec(0, gpu_uuid(0)), tmp_path / "cache", 4)
+        )
         return made[-1]
 
     yield start
@@ -118,7 +121,7 @@ def test_a_kernel_that_writes_nothing_is_incorrect(engine_for, target):
     """The poison is still there."""
     of = problem(64, 64, 64)
     engine = engine_for(of)
-    (artifact,) = engine.compile([faulty(of, target, NO_STORE)])
+    artifact = engine.submit(faulty(of, target, NO_STORE)).result()
     outcome = engine.measure(artifact, 1)
     assert isinstance(outcome, Failure)
     assert outcome.kind == "incorrect"
@@ -128,7 +131,7 @@ def test_after_a_stray_store_the_next_kernel_runs(engine_for, target):
     """A broken context ends its process and nothing else."""
     of = problem(64, 64, 64)
     engine = engine_for(of)
-    stray, good = engine.compile([faulty(of, target, STRAY_STORE), *seeds(of, target, 1)])
+    stray, good = (engine.submit(c).result() for c in (faulty(of, target, STRAY_STORE), *seeds(of, target, 1)))
     outcome = engine.measure(stray, 1)
     assert isinstance(outcome, Failure)
     assert outcome.kind == "runtime"
@@ -142,7 +145,7 @@ def test_a_grid_the_driver_refuses_is_a_launch_failure(engine_for, target):
     engine = engine_for(of)
     candidate = seeds(of, target, 1)[0]
     launch = Launch(candidate.launch.entry, candidate.launch.arguments, (1, 70_000, 1), candidate.launch.options)
-    (artifact,) = engine.compile([replace(candidate, launch=launch)])
+    artifact = engine.submit(replace(candidate, launch=launch)).result()
     outcome = engine.measure(artifact, 1)
     assert isinstance(outcome, Failure)
     assert outcome.kind == "launch"

@@ -11,6 +11,7 @@ import numpy as np
 import oracle
 import pytest
 from kerntune.spaces import Space, choice, int_range, pow2
+from kerntune.spaces.drawing import distinct_below
 from kerntune.spaces.errors import SpaceTooLarge
 
 
@@ -84,6 +85,15 @@ def test_samples_of_a_space_of_10_to_the_15_are_uniform_in_every_pair():
         counts = Counter((config[f"x{place}"], config[f"x{place + 1}"]) for config in drawn)
         assert len(counts) == 50
         assert chi_square_is_plausible(list(counts.values()), 20_000 / 50)
+
+
+def test_draws_below_a_count_past_64_bits_are_uniform_and_below_it():
+    """A count just above a power of two, where half of the raw draws fall outside."""
+    count = 2**70 + 12345
+    drawn = distinct_below(np.random.default_rng(3), count, 4_000)
+    assert len(set(drawn)) == 4_000
+    assert 0 <= min(drawn) <= max(drawn) < count
+    assert chi_square_is_plausible(list(Counter(number * 20 // count for number in drawn).values()), 4_000 / 20)
 
 
 def test_samples_of_a_linked_space_are_uniform_over_its_configs():

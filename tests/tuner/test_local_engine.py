@@ -82,7 +82,7 @@ def test_a_child_killed_from_outside_is_an_incident(engine, tmp_path):
 
 def test_a_source_that_does_not_compile_is_a_failure_with_the_compilers_words(engine):
     """The first errors, not the whole log."""
-    (outcome,) = engine.compile([kernels.candidate(kernels.source("return no_such_name;"))])
+    outcome = engine.submit(kernels.candidate(kernels.source("return no_such_name;"))).result()
     assert isinstance(outcome, Failure)
     assert outcome.kind == "compile"
     assert "no_such_name" in outcome.reason
@@ -95,7 +95,7 @@ def test_a_full_disk_is_an_incident(engine, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("pathlib.Path.write_text", full)
-    (outcome,) = engine.compile([kernels.candidate(kernels.source(kernels.RIGHT))])
+    outcome = engine.submit(kernels.candidate(kernels.source(kernels.RIGHT))).result()
     assert isinstance(outcome, Incident)
     assert outcome.kind == "disk full"
 

@@ -1,5 +1,8 @@
 """The study loop, over fakes: no compiler, no clock, no child process."""
 
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+
 import pytest
 from builders import a_target
 from fakes import Clock, FakeEngine
@@ -158,3 +161,48 @@ def test_incidents_with_results_between_them_do_not_end_a_study():
     study = a_study(FakeEngine(shaky), trials=6)
     study.run()
     assert Counts.of(study.records).measured == 6
+
+
+def test_compilers_work_ahead_of_a_device_that_they_do_not_disturb():
+    """Two candidates a compiler are asked for before the first is measured, and one more for each that is."""
+    engine = FakeEngine(by_depth, workers=3)
+    a_study(engine, trials=12).run()
+    assert engine.log[:9] == ["compile"] * 6 + ["measure", "compile", "measure"]
+    assert engine.log[:24].count("compile") == 12
+
+
+def test_nothing_is_compiled_while_the_processor_that_compiles_is_measured():
+    """A batch is made and waited for, then measured."""
+    engine = FakeEngine(by_depth, workers=3, overlaps=False)
+    a_study(engine, trials=6).run()
+    assert engine.log[:12] == (["compile"] * 3 + ["measure"] * 3) * 2
+
+
+def test_candidates_are_measured_in_the_order_they_were_chosen_however_long_each_compiles():
+    """The search goes the same way on a busy machine."""
+
+    class Slow(FakeEngine):
+        pool = ThreadPoolExecutor(4)
+
+        def submit(self, candidate):
+            made = super().submit(candidate)
+            return self.pool.submit(lambda: time.sleep(len(self.candidates) % 3 / 100) or made.result())
+
+    quick, slow = FakeEngine(by_depth, workers=4), Slow(by_depth, workers=4)
+    a_study(quick, trials=16).run()
+    a_study(slow, trials=16).run()
+    assert slow.measured == quick.measured
+
+
+def test_what_is_still_compiled_at_the_end_is_called_off():
+    """Ctrl-C and a spent budget leave no work behind."""
+
+    class Never(FakeEngine):
+        def submit(self, candidate):
+            self.waiting = [*getattr(self, "waiting", ()), Future()]
+            return super().submit(candidate) if len(self.waiting) <= 3 else self.waiting[-1]
+
+    engine = Never(by_depth, workers=4, interrupt_at=2)
+    a_study(engine).run()
+    assert len(engine.waiting) == 10
+    assert all(left.cancelled() for left in engine.waiting[3:])

@@ -154,7 +154,7 @@ def test_a_processor_has_no_triton_backend():
 
 def test_the_measuring_child_opens_the_gpu_cuda_counts():
     """Under CUDA_VISIBLE_DEVICES, as the parent counts it."""
-    assert gpu_child_spec(1).device == "cuda:1"
+    assert gpu_child_spec(1, "of-the-second").device == "cuda:1"
 
 
 @pytest.mark.parametrize(("value", "divides"), [(None, 16), (4096, 16), (1000, 8), (3333, 1), (2, 2)])

@@ -42,6 +42,7 @@ class ChildSpec:
     """How the measuring child of a device is started."""
 
     device: str  # which Device tuner/measure/devices.py opens: "cpu", "cuda:0"
+    lock: str  # identity of the device among all programs of the machine: "cpu", a GPU's UUID
     environment: Mapping[str, str | None] = field(default_factory=dict)  # None: not handed on to the child
 
 

@@ -36,7 +36,7 @@ def child_spec(target: Target) -> ChildSpec:
     """The measuring child runs kernels and the vendor library with the target's threads, each at its best."""
     threads = str(target.symbols()["threads"])
     pools = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")
-    return ChildSpec("cpu", {**dict.fromkeys(pools, threads), **dict.fromkeys(HANDICAPS)})
+    return ChildSpec("cpu", "cpu", {**dict.fromkeys(pools, threads), **dict.fromkeys(HANDICAPS)})
 
 
 class CpuBackend:

@@ -59,11 +59,22 @@ def gpu_target(index: int) -> Target:
     from cuda.bindings import driver
 
     device = _ok(driver.cuDeviceGet(index), "cuDeviceGet")
-    uuid = UUID(bytes=bytes(_ok(driver.cuDeviceGetUuid(device), "cuDeviceGetUuid").bytes))
+    uuid = _uuid(driver, device)
     power_limit_w, mig, driver_version = _from_nvml(uuid)
     gpu = Gpu(power_limit_w=power_limit_w, mig=mig, **_from_driver(driver, device))
     cuda = cuda_version_text(_ok(driver.cuDriverGetVersion(), "cuDriverGetVersion"))
     return Target(gpu, Toolchain(driver=driver_version, cuda=cuda, triton=triton_version()))
+
+
+def gpu_uuid(index: int) -> str:
+    """What tells the GPU (or the MIG slice) from every other one. Raises: DeviceError."""
+    from cuda.bindings import driver
+
+    return str(_uuid(driver, _ok(driver.cuDeviceGet(index), "cuDeviceGet")))
+
+
+def _uuid(driver: Any, device: Any) -> UUID:
+    return UUID(bytes=bytes(_ok(driver.cuDeviceGetUuid(device), "cuDeviceGetUuid").bytes))
 
 
 def bandwidth_gbs(memory_clock_khz: int, bus_bits: int) -> int:

@@ -39,9 +39,9 @@ ENVIRONMENT: Mapping[str, str | None] = {
 }
 
 
-def gpu_child_spec(index: int) -> ChildSpec:
-    """The measuring child of the GPU that CUDA counts as `index`."""
-    return ChildSpec(f"cuda:{index}")
+def gpu_child_spec(index: int, uuid: str) -> ChildSpec:
+    """The measuring child of the GPU that CUDA counts as `index`, which no other GPU's UUID is."""
+    return ChildSpec(f"cuda:{index}", uuid)
 
 
 class TritonBackend:

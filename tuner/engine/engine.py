@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -28,13 +29,17 @@ class Engine(Protocol):
     Faults of a config come back as Failure, faults of the machine as Incident; neither is raised.
     """
 
-    workers: int  # candidates worth compiling at once
+    workers: int  # candidates compiled at once
+    overlaps: bool  # whether compiling leaves a measurement alone: it does not on the processor that is measured
 
-    def compile(self, candidates: Sequence[Candidate]) -> Iterator[Compiled]:
-        """Compile side by side; outcomes in the order of the candidates."""
+    def submit(self, candidate: Candidate) -> Future[Compiled]:
+        """Compile as soon as a worker is free, in the order of the calls."""
 
-    def measure(self, artifact: Artifact, seed: int) -> Measured:
-        """Check on fresh inputs, then time. Tried twice before a time-out is the config's own."""
+    def measure(self, artifact: Artifact, seed: int, incumbent_us: float | None = None) -> Measured:
+        """Check on fresh inputs, then time. Tried twice before a time-out is the config's own.
+
+        A candidate that is clearly slower than `incumbent_us` may be timed less.
+        """
 
     def playoff(self, artifacts: Mapping[str, Artifact], seed: int) -> PlayoffResult | Failure | Incident:
         """Time contenders and the vendor library interleaved."""

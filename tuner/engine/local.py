@@ -6,8 +6,8 @@ import os
 import shutil
 import signal
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from ...spaces.problems import Problem
 from ...templates.template import Candidate
 from ..backends.artifact import Artifact, Backend, ChildSpec
 from ..sessions.session import Crash, Message, Session, TimedOut
+from .device_lock import DeviceBusy, DeviceLock
 from .engine import Compiled, Measured, PlayoffResult
 
 MEASURE_S = 0.06
@@ -26,6 +27,9 @@ PLAYOFF_S = 6.0
 
 GRACE_S = 20.0
 """What a request may take beyond its work: the child's start, imports, random inputs."""
+
+DEVICE_WAIT_S = 120.0
+"""A playoff and a few measurements of another program: longer than that, the device is taken."""
 
 SLOWEST_FLOPS = {"cpu": 2e9, "cuda": 1e11}
 """Work per second below which a kernel counts as hung: a naive loop on one core or on a GPU does that much."""
@@ -43,7 +47,8 @@ class LocalEngine:
         cache_dir: Path,
         workers: int,
     ) -> None:
-        self.workers = workers
+        self.workers, self.overlaps = workers, not child.device.startswith("cpu")
+        self._lock = DeviceLock(child.lock)
         self._request: Message = {"problem": problem.as_dict(), "policy": policy.as_dict()}
         self._work_s = problem.dim("flops") / SLOWEST_FLOPS[child.device.partition(":")[0]]
         self._backends = backends
@@ -51,11 +56,12 @@ class LocalEngine:
         self._folder = _study_folder(cache_dir)
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="compile")
 
-    def compile(self, candidates: Sequence[Candidate]) -> Iterator[Compiled]:
-        yield from self._pool.map(self._compile, candidates)
+    def submit(self, candidate: Candidate) -> Future[Compiled]:
+        return self._pool.submit(self._compile, candidate)
 
-    def measure(self, artifact: Artifact, seed: int) -> Measured:
+    def measure(self, artifact: Artifact, seed: int, incumbent_us: float | None = None) -> Measured:
         request = {"do": "measure", "artifact": artifact.as_dict(), "seed": seed, "time_s": MEASURE_S}
+        request["incumbent_us"] = incumbent_us
         outcome = self._measure(request)
         if isinstance(outcome, Failure) and (outcome.kind == "timeout" or "out of memory" in outcome.reason):
             outcome = self._measure(request)  # a busy machine is slow once; a slow config is slow twice
@@ -90,7 +96,11 @@ class LocalEngine:
     def _ask(self, request: Message, calls: int) -> Message | Failure | Incident:
         """The child's reply; its faults and the kernel's as values. `calls`: how often the kernel may run."""
         timeout_s = GRACE_S + 3 * request["time_s"] + calls * self._work_s
-        reply = self._session.ask({**self._request, **request}, timeout_s)
+        try:
+            with self._lock.held(DEVICE_WAIT_S):
+                reply = self._session.ask({**self._request, **request}, timeout_s)
+        except DeviceBusy as busy:
+            return Incident("device busy", str(busy))
         if isinstance(reply, TimedOut):
             return Failure("timeout", f"no answer within {reply.after_s:.0f} s; the process was killed")
         if isinstance(reply, Crash):
