@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import Any, Literal, cast, get_args
@@ -46,9 +46,12 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """Times of one config."""
+    """Times of one config, in the order in which they were taken, and what is known of how they came about."""
 
     samples_us: tuple[float, ...]  # one entry per timed call (eager) or per replay divided by its calls (graph)
+    deterministic: bool | None = None  # the same bits from the same inputs; None: not looked at
+    raced_out: bool = False  # given up early, clearly slower than the best by then: no winner, no finalist
+    readings: Mapping[str, Any] | None = field(default=None, hash=False)  # of the device meanwhile; plain JSON values
 
     def __post_init__(self) -> None:
         if not self.samples_us or not all(0 < sample < float("inf") for sample in self.samples_us):
@@ -89,10 +92,22 @@ class Baseline:
 
     name: str
     samples_us: tuple[float, ...]
+    speedup: float | None = None  # of the record's config over it: median of the ratios of paired rounds
+    speedup_interval: tuple[float, float] | None = None  # which holds that median with 95 % confidence
 
     @property
     def median_us(self) -> float:
         return statistics.median(self.samples_us)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a playoff decided of its winner."""
+
+    ranked_us: float  # no more than the time of anybody it met: a tie is not decided by the median
+    confidence: float  # that nobody but those it is tied with is faster
+    rounds: int  # so many blocks, of equally many samples each, in the order of `samples_us`
+    tied_with: tuple[str, ...] = ()  # config digests
 
 
 @dataclass(frozen=True)
@@ -134,10 +149,19 @@ class Record:
     recorded_by: str
     phase: Phase = "search"
     baseline: Baseline | None = None  # of the same playoff
+    verdict: Verdict | None = None  # of the winner of a playoff
 
     @property
     def measurement(self) -> Measurement | None:
         return self.outcome if isinstance(self.outcome, Measurement) else None
+
+    @property
+    def ranked_us(self) -> float | None:
+        """The time by which it is compared with others; None for what cannot win: a failure, a config raced out."""
+        if self.verdict is not None:
+            return self.verdict.ranked_us
+        measurement = self.measurement
+        return None if measurement is None or measurement.raced_out else measurement.median_us
 
 
 @dataclass(frozen=True)

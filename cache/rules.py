@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC
+from typing import Any
 
-from .records import Failure, Record
+from .records import Failure, Measurement, Record
 
 # Terminal escapes whole, then control characters but tab and newline, lone surrogates (no database takes them), and
 # the marks that reverse the direction of text (they make a terminal show what is not there).
@@ -29,19 +31,37 @@ def at_the_door(record: Record) -> Record:
     outcome, baseline = record.outcome, record.baseline
     return replace(
         record,
-        outcome=Failure(outcome.kind, clean_text(outcome.reason)) if isinstance(outcome, Failure) else outcome,
+        outcome=_clean_outcome(outcome),
         baseline=replace(baseline, name=clean_name(baseline.name)) if baseline else None,
         recorded_at=record.recorded_at.astimezone(UTC),
         recorded_by=clean_name(record.recorded_by),
     )
 
 
+def _clean_outcome(outcome: Measurement | Failure) -> Measurement | Failure:
+    if isinstance(outcome, Failure):
+        return Failure(outcome.kind, clean_text(outcome.reason))
+    return replace(outcome, readings=_clean_value(outcome.readings)) if outcome.readings else outcome
+
+
+def _clean_value(value: Any) -> Any:
+    """A plain value as JSON keeps it: words cleaned, tuples as lists, nothing for a number that is none."""
+    if isinstance(value, str):
+        return clean_name(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {clean_name(str(name)): _clean_value(entry) for name, entry in value.items()}
+    return [_clean_value(entry) for entry in value] if isinstance(value, list | tuple) else value
+
+
 def winner(history: Iterable[Record]) -> Record | None:
     """The best record of one key, from its records in order of arrival; None where nothing stands.
 
     Of each config (of one template) only what was recorded last counts: a config whose last record is a failure is
-    out, whatever it did before. A playoff beats any search, and within it each config's last time counts. The lowest
-    median wins; of equal ones the smallest config digest.
+    out, whatever it did before, and so is a time of a config that was raced out. A playoff beats any search, and within
+    it each config's last time counts. The lowest time wins (`Record.ranked_us`: the median, unless a playoff decided a
+    tie); of equal ones the smallest config digest.
     """
     last: dict[tuple[str, str], Record] = {}
     last_of_phase: dict[tuple[str, str, str], Record] = {}
@@ -49,8 +69,8 @@ def winner(history: Iterable[Record]) -> Record | None:
         config = (record.template_digest, record.config.digest)
         last[config] = last_of_phase[(*config, record.phase)] = record
     standing = [
-        (phase != "playoff", record.measurement.median_us, record.config.digest, template_digest, record)
+        (phase != "playoff", record.ranked_us, record.config.digest, template_digest, record)
         for (template_digest, config_digest, phase), record in last_of_phase.items()
-        if record.measurement and last[template_digest, config_digest].measurement
+        if record.ranked_us is not None and last[template_digest, config_digest].measurement
     ]
     return min(standing, key=lambda entry: entry[:4])[-1] if standing else None

@@ -179,7 +179,7 @@ def _winner_ids(condition: ColumnElement[bool], *, by_template: bool = False) ->
             *config,
             r.phase,
             r.outcome,
-            r.median_us,
+            r.ranked_us,
             func.first_value(r.outcome).over(partition_by=config, order_by=newest_first).label("last_outcome"),
             func.row_number().over(partition_by=(*config, r.phase), order_by=newest_first).label("age_in_phase"),
         )
@@ -189,10 +189,10 @@ def _winner_ids(condition: ColumnElement[bool], *, by_template: bool = False) ->
     a = aged.c
     group = (a.key_digest, a.template_digest) if by_template else (a.key_digest,)
     # "playoff" sorts before "search".
-    best_first = (a.phase, a.median_us, a.config_digest, a.template_digest)
+    best_first = (a.phase, a.ranked_us, a.config_digest, a.template_digest)
     ranked = (
         select(a.id, func.row_number().over(partition_by=group, order_by=best_first).label("place"))
-        .where(a.age_in_phase == 1, a.outcome == OK, a.last_outcome == OK)
+        .where(a.age_in_phase == 1, a.ranked_us.is_not(None), a.last_outcome == OK)
         .subquery()
     )
     return select(ranked.c.id).where(ranked.c.place == 1)

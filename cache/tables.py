@@ -11,10 +11,21 @@ from sqlalchemy import BigInteger, Column, Double, ForeignKey, Index, Integer, M
 from ..spaces.canonical import DIGEST_CHARS, canonical_json, digest
 from ..spaces.errors import StoreError, UsageError
 from ..spaces.targets import Target
-from .records import Baseline, Failure, Measurement, Policy, Record, RecordKey
-from .wire import config_from_json, problem_from_json, stamp_from_text, stamp_to_text
+from .records import Failure, Policy, Record, RecordKey
+from .wire import (
+    baseline_from_json,
+    config_from_json,
+    details_to_json,
+    measurement_from_json,
+    problem_from_json,
+    speedup_to_json,
+    stamp_from_text,
+    stamp_to_text,
+    verdict_from_json,
+    verdict_to_json,
+)
 
-HEAD = "0001"
+HEAD = "0002"
 """Revision of the schema below: the newest file of `migrations/versions/`. Revisions sort as text."""
 
 VERSION_TABLE = "kerntune_version"
@@ -74,8 +85,12 @@ records = Table(
     Column("median_us", Double),
     Column("spread_us", Double),
     Column("samples_us", Text),  # JSON list
+    Column("details", Text),  # JSON: what else is known of the measurement (wire.details_to_json)
+    Column("ranked_us", Double),  # what records are compared by; none for what cannot win
+    Column("verdict", Text),  # JSON, of the winner of a playoff
     Column("baseline_name", Text),
     Column("baseline_samples_us", Text),  # JSON list
+    Column("baseline_speedup", Text),  # JSON: paired by round, with its interval
     Column("recorded_at", _Stamp, nullable=False),
     Column("recorded_by", Text, nullable=False),
     # `best` and `candidates` rank inside this index and then read the winners' rows only.
@@ -88,7 +103,7 @@ records = Table(
         "recorded_at",
         "outcome",
         "phase",
-        "median_us",
+        "ranked_us",
     ),
     Index("ix_records_history", "key_digest", "recorded_at"),
 )
@@ -146,7 +161,16 @@ def record_row(record: Record) -> dict[str, Any]:
         "recorded_at": stamp_to_text(record.recorded_at),
         "recorded_by": record.recorded_by,
     }
-    return {**row, "digest": digest(row), "config": json.dumps(dict(record.config), allow_nan=False)}
+    later = {
+        "details": _text(details_to_json(measured) if measured else None),
+        "verdict": _text(verdict_to_json(record.verdict) if record.verdict else None),
+        "baseline_speedup": _text(speedup_to_json(baseline) if baseline else None),
+    }
+    # A record that says nothing in the columns of schema 0002 keeps the digest it had under 0001.
+    said = row | {name: text for name, text in later.items() if text is not None}
+    ranked = {"ranked_us": None if record.ranked_us is None else float(record.ranked_us)}
+    config = json.dumps(dict(record.config), allow_nan=False)
+    return {**row, **later, **ranked, "digest": digest(said), "config": config}
 
 
 def record_from_row(row: Mapping[str, Any], key: RecordKey | None = None) -> Record:
@@ -161,15 +185,20 @@ def record_from_row(row: Mapping[str, Any], key: RecordKey | None = None) -> Rec
             template_digest=row["template_digest"],
             space_digest=row["space_digest"],
             config=config_from_json(json.loads(row["config"])),
-            outcome=Measurement(tuple(json.loads(row["samples_us"])))
+            outcome=measurement_from_json(json.loads(row["samples_us"]), json.loads(row["details"] or "{}"))
             if row["outcome"] == OK
             else Failure(row["outcome"], row["reason"]),
             recorded_at=stamp_from_text(row["recorded_at"]),
             recorded_by=row["recorded_by"],
             phase=row["phase"],
-            baseline=Baseline(row["baseline_name"], tuple(json.loads(row["baseline_samples_us"])))
+            baseline=baseline_from_json(
+                row["baseline_name"],
+                json.loads(row["baseline_samples_us"]),
+                json.loads(row["baseline_speedup"] or "null"),
+            )
             if row["baseline_name"] is not None
             else None,
+            verdict=verdict_from_json(json.loads(row["verdict"])) if row["verdict"] is not None else None,
         )
     except (ValueError, TypeError, KeyError, AttributeError, UsageError) as error:
         raise StoreError(
@@ -184,6 +213,10 @@ def _key_from_row(row: Mapping[str, Any]) -> RecordKey:
         Target.from_dict(json.loads(row["target_json"])),
         Policy(row["policy_cache"], row["policy_launch"]),
     )
+
+
+def _text(data: Mapping[str, Any] | None) -> str | None:
+    return canonical_json(data) if data else None
 
 
 def _list(samples_us: tuple[float, ...]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, get_args
 
@@ -10,7 +10,7 @@ from ..spaces.config import Config
 from ..spaces.errors import UsageError
 from ..spaces.problems import Problem
 from ..spaces.targets import Target
-from .records import Answer, Match, Policy
+from .records import Answer, Baseline, Match, Measurement, Policy, Verdict
 
 
 def answer_to_json(answer: Answer) -> dict[str, Any]:
@@ -67,6 +67,66 @@ def answer_from_json(data: Mapping[str, Any]) -> Answer:
         )
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise UsageError(f"not an answer: {type(error).__name__} {error}. Is the server of another version?") from None
+
+
+def details_to_json(measurement: Measurement) -> dict[str, Any]:
+    """What is known of a measurement beside its samples; what is not known is not said."""
+    said = {
+        "deterministic": measurement.deterministic,
+        "raced_out": measurement.raced_out or None,
+        "readings": None if measurement.readings is None else dict(measurement.readings),
+    }
+    return {name: value for name, value in said.items() if value is not None}
+
+
+def measurement_from_json(samples_us: Sequence[float], details: Mapping[str, Any]) -> Measurement:
+    """The measurement of these samples; keys of a newer kerntune are passed over. Raises: UsageError, ValueError."""
+    deterministic, raced_out = details.get("deterministic"), details.get("raced_out", False)
+    readings = details.get("readings")
+    if not isinstance(deterministic, bool | None) or not isinstance(raced_out, bool):
+        raise UsageError("deterministic and raced_out are true or false.")
+    if not isinstance(readings, dict | None):
+        raise UsageError("readings are names with values.")
+    return Measurement(tuple(samples_us), deterministic, raced_out, readings)
+
+
+def verdict_to_json(verdict: Verdict) -> dict[str, Any]:
+    """A verdict as plain JSON values."""
+    return {
+        "ranked_us": verdict.ranked_us,
+        "confidence": verdict.confidence,
+        "rounds": verdict.rounds,
+        "tied_with": list(verdict.tied_with),
+    }
+
+
+def verdict_from_json(data: Mapping[str, Any]) -> Verdict:
+    """The verdict `verdict_to_json` wrote; keys of a newer kerntune are passed over. Raises: KeyError, ValueError."""
+    return Verdict(
+        ranked_us=float(data["ranked_us"]),
+        confidence=float(data["confidence"]),
+        rounds=int(data["rounds"]),
+        tied_with=tuple(map(str, data["tied_with"])),
+    )
+
+
+def speedup_to_json(baseline: Baseline) -> dict[str, Any] | None:
+    """The speedup over a baseline, paired by round; None where it was not taken so."""
+    if baseline.speedup is None:
+        return None
+    interval = baseline.speedup_interval
+    return {"speedup": baseline.speedup, "interval": None if interval is None else list(interval)}
+
+
+def baseline_from_json(name: str, samples_us: Sequence[float], speedup: Mapping[str, Any] | None) -> Baseline:
+    """The baseline of these samples. Raises: KeyError, ValueError for a speedup `speedup_to_json` did not write."""
+    if speedup is None:
+        return Baseline(name, tuple(samples_us))
+    interval = speedup["interval"]
+    if interval is not None:
+        low, high = map(float, interval)
+        interval = (low, high)
+    return Baseline(name, tuple(samples_us), float(speedup["speedup"]), interval)
 
 
 def problem_from_json(data: Mapping[str, Any]) -> Problem:

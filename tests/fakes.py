@@ -44,7 +44,8 @@ class FakeEngine:
     def playoff(self, artifacts: Mapping[str, Artifact], seed: int) -> PlayoffResult:
         times = {name: self.judge(self._config(artifact)) for name, artifact in artifacts.items()}
         measured = {name: Measurement((us, us)) for name, us in times.items() if isinstance(us, float)}
-        return PlayoffResult(measured, Baseline("fake vendor", (100.0,)))
+        rounds = {name: (us, us) for name, us in times.items() if isinstance(us, float)}
+        return PlayoffResult(measured, Baseline("fake vendor", (100.0,)), rounds, (100.0, 100.0))
 
     def close(self) -> None:
         self.closed = True

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import islice
 
-from ..cache.records import Baseline, Failure, Incident, Measurement, Phase, Record, RecordKey
+from ..cache.records import Failure, Incident, Measurement, Phase, Record, RecordKey
 from ..cache.store import Store
 from ..spaces.config import Config
 from ..spaces.errors import DeviceError
@@ -21,6 +21,7 @@ from .backends.artifact import Artifact
 from .budget import Spending
 from .engine.engine import Compiled, Engine
 from .lanes import Lane, Pick, picks
+from .verdicts import baseline_of, judge
 
 INCIDENTS_IN_A_ROW = 3
 """So many troubles of the machine with no result between them end the study."""
@@ -162,28 +163,33 @@ class Study:
         if isinstance(result, Failure | Incident):
             self.store.add_incident(self.key, Incident("playoff", result.reason))
             return
-        times = []
-        for name, measurement in result.measurements.items():
-            lane = by_template[finalists[name].template_digest]
-            record = self._record(lane.template, finalists[name].config, measurement, "playoff", result.baseline)
-            self.store.add(record)
-            times.append((measurement.median_us, record.config.digest, record))
-        self.best = min(times)[2]
+        won, verdict = judge(result, {name: (r.config, r.template_digest) for name, r in finalists.items()})
+        played = {}
+        for name in sorted(result.measurements, key=lambda name: name != won):  # the winner first: a kill loses others
+            template = by_template[finalists[name].template_digest].template
+            record = self._record(template, finalists[name].config, result.measurements[name], "playoff")
+            played[name] = replace(record, baseline=baseline_of(result, name), verdict=verdict if name == won else None)
+            self.store.add(played[name])
+        self.best = played[won]
 
     def _finalists(self) -> list[Record]:
-        """The fastest configs, and where they ran, the default of the fastest one's template and the incumbents."""
+        """The fastest configs, and where they ran, the default of the fastest one's template and the incumbents.
+
+        A config raced out is none, but as such a default or incumbent, or where nothing else is left.
+        """
         ranked = sorted((record for record in self.records if record.measurement), key=_rank)
+        known = [record for record in ranked if record.ranked_us is not None] or ranked
         lanes = {lane.template.digest: lane for lane in self.lanes}
         always = {(digest, lane.incumbent) for digest, lane in lanes.items()}
         always.add((ranked[0].template_digest, lanes[ranked[0].template_digest].default))
-        return ranked[:FINALISTS] + [r for r in ranked[FINALISTS:] if (r.template_digest, r.config) in always]
+        met = known[:FINALISTS]
+        return met + [r for r in ranked if r not in met and (r.template_digest, r.config) in always]
 
     def _measure(self, compiled: Compiled) -> Measurement | Failure | Incident:
         if not isinstance(compiled, Artifact):
             return compiled
         self._measured += 1
-        incumbent = None if self.best is None else self.best.measurement
-        incumbent_us = None if incumbent is None else incumbent.median_us
+        incumbent_us = None if self.best is None else self.best.ranked_us
         return self.engine.measure(compiled, self.seed + self._measured, incumbent_us)
 
     def _learn(self, pick: Pick, record: Record) -> None:
@@ -212,7 +218,6 @@ class Study:
         config: Config,
         outcome: Measurement | Failure,
         phase: Phase = "search",
-        baseline: Baseline | None = None,
     ) -> Record:
         return Record(
             key=self.key,
@@ -224,11 +229,11 @@ class Study:
             recorded_at=self.now(),
             recorded_by=self.recorded_by,
             phase=phase,
-            baseline=baseline,
         )
 
 
-def _rank(record: Record) -> tuple[float, str]:
-    """Faster first; ties by digest, so that the same data give the same order."""
+def _rank(record: Record) -> tuple[bool, float, str]:
+    """Fully measured before raced out, faster first; ties by digest, so that the same data give the same order."""
     measurement = record.measurement
-    return (float("inf") if measurement is None else measurement.median_us, record.config.digest)
+    us = float("inf") if measurement is None else measurement.median_us
+    return (record.ranked_us is None, us, record.config.digest)

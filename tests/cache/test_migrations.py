@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from builders import a_key, a_record
 from kerntune.cache import migrations
 from kerntune.cache.migrations import env
+from kerntune.cache.records import Failure
 from kerntune.cache.sql import SqlStore
 from kerntune.cache.tables import HEAD, VERSION_TABLE, metadata
 from sqlalchemy import create_engine, text
+
+# as revision 0001 keeps records: these columns did not exist, and the ranking read medians
+BACK_TO_0001 = [
+    "DROP INDEX ix_records_ranking",
+    *(f"ALTER TABLE records DROP COLUMN {name}" for name in ("details", "ranked_us", "verdict", "baseline_speedup")),
+    "CREATE INDEX ix_records_ranking ON records (problem_digest, key_digest, template_digest, config_digest, "
+    "recorded_at, outcome, phase, median_us)",
+    f"UPDATE {VERSION_TABLE} SET version_num = '0001'",
+]
 
 FOLDER = Path(migrations.__file__).parent
 
@@ -53,6 +65,37 @@ def test_the_migrated_schema_is_that_of_the_tables_in_postgresql(postgres_url):
     with engine.connect() as connection:
         assert differences(connection) == []
     engine.dispose()
+
+
+def an_old_database_keeps_its_rows(url):
+    """Records written under 0001 are read, ranked and recognised after the upgrade."""
+    slow, fast = a_record(us=(3.0, 4.0)), a_record(config={"BLOCK_M": 16}, us=2.0, phase="playoff", minutes=1)
+    failed = a_record(config={"BLOCK_M": 8}, failure=Failure("compile", "x"))
+    with closing(SqlStore.open(url)) as store:
+        for record in (slow, fast, failed):
+            store.add(record)
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        for statement in BACK_TO_0001:
+            connection.execute(text(statement))
+    with closing(SqlStore.open(url)) as store:
+        assert store.best(a_key()) == fast
+        store.add(slow)  # the same record, said again: its digest is what it was
+        assert len(store.records(a_key())) == 3
+    with engine.connect() as connection:
+        assert differences(connection) == []
+    engine.dispose()
+
+
+def test_a_database_of_the_first_revision_is_upgraded_with_its_rows(tmp_path):
+    """In SQLite."""
+    an_old_database_keeps_its_rows(f"sqlite:///{tmp_path}/k.db")
+
+
+@pytest.mark.postgres
+def test_a_database_of_the_first_revision_is_upgraded_with_its_rows_in_postgresql(postgres_url):
+    """And in PostgreSQL."""
+    an_old_database_keeps_its_rows(postgres_url)
 
 
 def test_head_is_the_newest_migration():

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from builders import a_key, a_problem, a_record
-from kerntune.cache.records import Baseline, Failure, Measurement, Policy
+from kerntune.cache.records import Baseline, Failure, Measurement, Policy, Verdict
 
 
 def test_key_differs_when_the_driver_differs():
@@ -74,6 +76,21 @@ def test_a_failure_has_no_measurement():
     """A record is a time or a failure, never both."""
     assert a_record(failure=Failure("compile", "x")).measurement is None
     assert a_record(us=3.0).measurement == Measurement((3.0,))
+
+
+def test_a_record_is_ranked_by_its_median_unless_a_playoff_decided_otherwise():
+    """Failures and configs that were raced out have no rank at all."""
+    record = a_record(us=(2.0, 3.0, 9.0))
+    assert record.ranked_us == 3.0
+    assert replace(record, verdict=Verdict(2.9, confidence=0.9, rounds=3)).ranked_us == 2.9
+    assert replace(record, outcome=Measurement((3.0,), raced_out=True)).ranked_us is None
+    assert a_record(failure=Failure("compile", "x")).ranked_us is None
+
+
+def test_a_measurement_with_readings_can_be_kept_in_a_set():
+    """The memory store does; readings tell equal measurements apart and are no part of the hash."""
+    busy, quiet = Measurement((1.0,), readings={"load": 2.0}), Measurement((1.0,))
+    assert len({busy, quiet, Measurement((1.0,), readings={"load": 2.0})}) == 2
 
 
 def test_baseline_is_told_by_its_median():

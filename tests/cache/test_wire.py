@@ -8,14 +8,20 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from builders import A_STAMP, a_problem, a_target
-from kerntune.cache.records import Answer, Policy
+from kerntune.cache.records import Answer, Baseline, Measurement, Policy, Verdict
 from kerntune.cache.wire import (
     answer_from_json,
     answer_to_json,
+    baseline_from_json,
     config_from_json,
+    details_to_json,
+    measurement_from_json,
     problem_from_json,
+    speedup_to_json,
     stamp_from_text,
     stamp_to_text,
+    verdict_from_json,
+    verdict_to_json,
 )
 from kerntune.spaces.config import Config
 from kerntune.spaces.errors import UsageError
@@ -77,6 +83,47 @@ def test_what_is_no_answer_is_refused(change):
     """Foreign text is checked at the wire."""
     with pytest.raises(UsageError):
         answer_from_json(answer_to_json(AN_ANSWER) | change)
+
+
+@pytest.mark.parametrize(
+    "measurement",
+    [
+        Measurement((1.0,)),
+        Measurement((1.0, 2.0), deterministic=False, raced_out=True, readings={"after": {"power_w": 700.5}}),
+    ],
+)
+def test_a_measurement_crosses_the_wire_unchanged(measurement):
+    """Its samples and, where there is something to say, its details."""
+    details = json.loads(json.dumps(details_to_json(measurement)))
+    assert measurement_from_json(measurement.samples_us, details) == measurement
+
+
+def test_what_is_not_known_of_a_measurement_is_not_said():
+    """So that a record of an older kerntune keeps its digest."""
+    assert details_to_json(Measurement((1.0,))) == {}
+
+
+def test_what_a_newer_kerntune_says_of_a_measurement_is_passed_over():
+    """Additions break no reader."""
+    assert measurement_from_json([1.0], {"weather": "fine"}) == Measurement((1.0,))
+    verdict = Verdict(1.0, 0.5, rounds=3)
+    assert verdict_from_json(verdict_to_json(verdict) | {"weather": "fine"}) == verdict
+
+
+@pytest.mark.parametrize("details", [{"raced_out": "no"}, {"deterministic": 1}, {"readings": [1]}])
+def test_what_are_no_details_is_refused(details):
+    """Foreign text is checked at the wire."""
+    with pytest.raises(UsageError):
+        measurement_from_json([1.0], details)
+
+
+@pytest.mark.parametrize(
+    "baseline", [Baseline("b", (1.0,)), Baseline("b", (1.0,), 1.1), Baseline("b", (1.0,), 1.1, (1.05, 1.2))]
+)
+def test_a_paired_speedup_crosses_the_wire_unchanged(baseline):
+    """With its interval, without, or not taken at all."""
+    said = json.loads(json.dumps(speedup_to_json(baseline)))
+    assert baseline_from_json("b", [1.0], said) == baseline
 
 
 def test_a_missing_field_is_named():

@@ -9,7 +9,7 @@ from datetime import UTC, timedelta, timezone
 
 import pytest
 from builders import A_STAMP, A_TEMPLATE, a_key, a_problem, a_record
-from kerntune.cache.records import Baseline, Failure, Incident, Policy, Record, RecordKey
+from kerntune.cache.records import Baseline, Failure, Incident, Measurement, Policy, Record, RecordKey, Verdict
 from kerntune.cache.rules import winner
 from kerntune.cache.store import Store
 
@@ -37,6 +37,48 @@ class StoreContract:
         store.add(record)
         assert store.best(a_key()) == record
         assert store.records(a_key()) == store.candidates("gemm") == [record]
+
+    def test_what_a_time_rests_on_comes_back_as_it_was_added(self, store: Store) -> None:
+        """Readings, the verdict of a playoff, the speedup by paired rounds."""
+        readings = {
+            "device": "gpu",
+            "before": {"sm_mhz": 1980, "throttled_by": ["power"], "power_w": None},
+            "busy": 0.1,
+        }
+        record = replace(
+            a_record(phase="playoff", baseline=Baseline("cublas", (9.87, 9.9), 1 / 3, (0.25, 0.5))),
+            outcome=Measurement((10.0, 1 / 3), deterministic=True, readings=readings),
+            verdict=Verdict(ranked_us=0.3, confidence=1 - 2**-6, rounds=2, tied_with=("e" * 32,)),
+        )
+        raced_out = _raced_out(a_record(minutes=1, us=3.0))
+        for added in (record, raced_out):
+            store.add(added)
+            store.add(added)
+        assert store.records(a_key()) == [record, raced_out]
+
+    def test_readings_are_cleaned_at_the_door(self, store: Store) -> None:
+        """Words without control characters, no number that JSON cannot say."""
+        foreign = Measurement((1.0,), readings={"na\x00me": ["\x1b[31mred", float("nan")], "plain": (1, 2.5, True)})
+        store.add(replace(a_record(), outcome=foreign))
+        (record,) = store.records(a_key())
+        assert record.measurement is not None
+        assert record.measurement.readings == {"name": ["red", None], "plain": [1, 2.5, True]}
+
+    def test_a_config_raced_out_is_never_the_best(self, store: Store) -> None:
+        """Its few samples say that it is slow, and no more."""
+        store.add(_raced_out(a_record(config=SMALL, us=5.0)))
+        assert store.best(a_key()) is None
+        store.add(a_record(config=LARGE, us=9.0))
+        assert _best_config(store) == LARGE
+        store.add(_raced_out(a_record(config=LARGE, us=9.0, minutes=1)))
+        assert store.best(a_key()) is None
+
+    def test_the_winner_of_a_tie_is_the_best_though_its_median_is_not(self, store: Store) -> None:
+        """What a playoff decided by its rule is what every later look-up says."""
+        store.add(a_record(config=SMALL, us=10.0, phase="playoff"))
+        won = Verdict(ranked_us=9.99, confidence=0.9, rounds=6)
+        store.add(replace(a_record(config=LARGE, us=10.01, phase="playoff"), verdict=won))
+        assert _best_config(store) == LARGE
 
     def test_a_config_keeps_the_order_of_its_parameters(self, store: Store) -> None:
         """People read a config in the order of its space."""
@@ -254,9 +296,14 @@ def _best_config(store: Store, *template_digests: str) -> dict[str, object] | No
     return dict(best.config) if best else None
 
 
+def _raced_out(record: Record) -> Record:
+    assert record.measurement is not None
+    return replace(record, outcome=replace(record.measurement, raced_out=True))
+
+
 def _random_record(rng: random.Random, key: RecordKey) -> Record:
     failure = Failure("runtime", "SIGSEGV") if rng.random() < 0.3 else None
-    return a_record(
+    record = a_record(
         key,
         {"BLOCK_M": rng.choice([16, 32, 64])},
         float(rng.randint(1, 6)),
@@ -265,3 +312,4 @@ def _random_record(rng: random.Random, key: RecordKey) -> Record:
         phase=rng.choice(["search", "search", "playoff"]),
         minutes=rng.randint(0, 20),
     )
+    return _raced_out(record) if failure is None and rng.random() < 0.2 else record

@@ -7,7 +7,7 @@ import pytest
 from builders import a_target
 from fakes import Clock, FakeEngine
 from kerntune.cache.memory import MemoryStore
-from kerntune.cache.records import Failure, Incident, Policy, RecordKey
+from kerntune.cache.records import Failure, Incident, Measurement, Policy, RecordKey
 from kerntune.spaces.errors import DeviceError
 from kerntune.templates.catalogue import op_named, templates_named
 from kerntune.tuner.budget import Budget, Spending
@@ -206,3 +206,62 @@ def test_what_is_still_compiled_at_the_end_is_called_off():
     a_study(engine).run()
     assert len(engine.waiting) == 10
     assert all(left.cancelled() for left in engine.waiting[3:])
+
+
+class RacingEngine(FakeEngine):
+    """Gives up configs of NRV > 1, with the flattering times of a short race."""
+
+    def measure(self, *args, **kwargs):
+        outcome = super().measure(*args, **kwargs)
+        raced_out = self.measured[-1]["NRV"] > 1
+        return Measurement((1.0,), raced_out=True) if raced_out else outcome
+
+
+def test_a_config_raced_out_is_told_to_the_sampler_and_meets_nobody_in_the_playoff():
+    """It has no full measure, so it cannot win; only the default meets the others whatever its time."""
+    store = MemoryStore()
+    study = a_study(RacingEngine(by_depth), store)
+    best = study.run()
+    raced = {r.config for r in store.records(KEY) if r.measurement and r.measurement.raced_out}
+    met = {r.config for r in store.records(KEY) if r.phase == "playoff"}
+    default = study.lanes[0].default
+    assert raced
+    assert met & raced <= {default}
+    assert best.config not in raced - {default}
+    assert store.best(KEY) == best
+
+
+def test_of_finalists_that_are_equal_the_smallest_digest_wins_here_and_in_the_store():
+    """Whatever luck the medians had: the next run, and every look-up, gives the same answer."""
+
+    def equal(config):
+        return 100.0 + int(config.digest[:4], 16) / 65536 / 10  # a tenth of a percent at most
+
+    store = MemoryStore()
+    best = a_study(FakeEngine(equal), store).run()
+    met = [r for r in store.records(KEY) if r.phase == "playoff"]
+    assert best.config.digest == min(r.config.digest for r in met)
+    assert store.best(KEY) == best
+    assert sorted(best.verdict.tied_with) == sorted(r.config.digest for r in met if r != best)
+    assert [r for r in met if r.verdict] == [best]
+
+
+def test_a_tie_is_decided_for_the_store_too_when_the_median_says_otherwise():
+    """The smallest digest is the slowest here, by a tenth of a percent."""
+
+    def reversed_by_digest(config):
+        return 100.1 - int(config.digest[:4], 16) / 65536 / 10
+
+    store = MemoryStore()
+    best = a_study(FakeEngine(reversed_by_digest), store).run()
+    met = [r for r in store.records(KEY) if r.phase == "playoff"]
+    assert best.config.digest == min(r.config.digest for r in met)
+    assert best.measurement.median_us == max(r.measurement.median_us for r in met)
+    assert store.best(KEY) == best
+
+
+def test_the_speedup_over_the_vendor_is_of_paired_rounds():
+    """Each finalist carries its own, beside the vendor's samples."""
+    best = a_study(FakeEngine(by_depth)).run()
+    assert best.baseline.speedup == pytest.approx(100.0 / best.measurement.median_us)
+    assert best.baseline.speedup_interval is None  # two rounds bound nothing

@@ -21,6 +21,8 @@ class PlayoffResult:
 
     measurements: Mapping[str, Measurement]
     baseline: Baseline | None
+    rounds_us: Mapping[str, tuple[float, ...]]  # median of each round; entry n of every contender is of one moment
+    baseline_rounds_us: tuple[float, ...] = ()
 
 
 class Engine(Protocol):

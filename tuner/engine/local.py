@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import statistics
 import tempfile
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
-from typing import Any
 
 from ...cache.records import Baseline, Failure, Incident, Measurement, Policy
 from ...spaces.errors import DeviceError
 from ...spaces.problems import Problem
 from ...templates.template import Candidate
 from ..backends.artifact import Artifact, Backend, ChildSpec
+from ..measure.playoff import VENDOR
 from ..sessions.session import Crash, Message, Session, TimedOut
 from .device_lock import DeviceBusy, DeviceLock
 from .engine import Compiled, Measured, PlayoffResult
@@ -24,6 +26,7 @@ MEASURE_S = 0.06
 """Timed seconds of one candidate: enough for a median within a few percent, which the playoff then settles."""
 
 PLAYOFF_S = 6.0
+"""Most that the rounds may take, once there are three; fewer where the winner is settled before."""
 
 GRACE_S = 20.0
 """What a request may take beyond its work: the child's start, imports, random inputs."""
@@ -74,10 +77,7 @@ class LocalEngine:
         )
         if not isinstance(reply, dict):
             return reply
-        times: dict[str, Any] = reply["samples_us"]
-        vendor = times.pop("vendor", None)
-        baseline = None if vendor is None else Baseline(reply["vendor"], tuple(vendor))
-        return PlayoffResult({name: Measurement(tuple(taken)) for name, taken in times.items()}, baseline)
+        return _playoff_result(reply)
 
     def close(self) -> None:
         self._session.close()
@@ -90,8 +90,8 @@ class LocalEngine:
         return self._backends[candidate.backend].compile(candidate, self._folder)
 
     def _measure(self, request: Message) -> Measured:
-        reply = self._ask(request, calls=12)
-        return reply if not isinstance(reply, dict) else Measurement(tuple(reply["samples_us"]))
+        reply = self._ask(request, calls=14)  # three checked runs, a warm-up, two blocks of five
+        return reply if not isinstance(reply, dict) else _measurement(reply)
 
     def _ask(self, request: Message, calls: int) -> Message | Failure | Incident:
         """The child's reply; its faults and the kernel's as values. `calls`: how often the kernel may run."""
@@ -112,6 +112,21 @@ class LocalEngine:
         if "incident" in reply:
             return Incident(**reply["incident"])
         return reply
+
+
+def _measurement(reply: Message) -> Measurement:
+    return Measurement(
+        tuple(reply["samples_us"]), reply.get("deterministic"), reply["raced_out"], readings=reply.get("readings")
+    )
+
+
+def _playoff_result(reply: Message) -> PlayoffResult:
+    rounds: dict[str, list[list[float]]] = reply["rounds_us"]
+    samples = {name: tuple(chain.from_iterable(taken)) for name, taken in rounds.items()}
+    medians = {name: tuple(map(statistics.median, taken)) for name, taken in rounds.items()}
+    vendor = None if reply["vendor"] is None else Baseline(reply["vendor"], samples.pop(VENDOR))
+    measurements = {name: Measurement(taken, readings=reply.get("readings")) for name, taken in samples.items()}
+    return PlayoffResult(measurements, vendor, medians, medians.pop(VENDOR, ()))
 
 
 def _study_folder(cache_dir: Path) -> Path:

@@ -1,41 +1,104 @@
-"""The playoff: the best few, the default and the vendor library, interleaved in one run."""
+"""The playoff: the best few, the default and the vendor library, interleaved in one run, round by round."""
 
 from __future__ import annotations
 
+import itertools
+import random
+import statistics
 import time
 from collections.abc import Mapping
 
-from ...cache.records import Measurement
+from ..winner import ratio, told_apart
 from .device import Kernel
-from .timing import block_calls, estimate_us
+from .timing import block_calls, estimate_us, rotating
 from .workload import Workload
 
 MIN_ROUNDS = 3
-MAX_ROUNDS = 15
+"""Rounds whatever they cost."""
+
+ENOUGH_ROUNDS = 6
+"""Rounds, where there is time: the fewest that bound a median with 95 % confidence."""
+
+MAX_ROUNDS = 60
+
+SETTLING = 1 / 6
+"""Part of the time in which rounds are run and not counted: clocks and power settle under the load. Rounds of the first
+0.1 s at 2048³ bf16 put the vendor's library 3 % ahead of where it stays (H200, 2026-11-22; docs/measured_facts.md)."""
+
+RATIO_KNOWN_WITHIN = 0.01
+"""How far the 95 % interval of the speedup over the vendor may reach to either side."""
+
+BLOCK_S, REPLAY_S = 0.03, 0.005
+"""Timed seconds of one block of calls, and of one of a graph's replays, of which a block has a few."""
+
+MAX_REPLAY_CALLS = 4000
+
+VENDOR = "vendor"
+"""Contender that can be beaten and cannot win."""
+
+Rounds = list[list[float]]
+"""Samples of one contender in µs, round by round, equally many in each."""
 
 
-def playoff(workload: Workload, kernels: Mapping[str, Kernel], time_s: float) -> dict[str, Measurement]:
+def playoff(workload: Workload, kernels: Mapping[str, Kernel], time_s: float) -> dict[str, Rounds]:
     """Times of each contender, by name.
 
     Each round every contender runs one block of at least five calls, after a pause and one call that is not timed;
-    the order turns by one each round, so that nobody always follows the same rival. Every contender is treated alike.
+    the order is another one each round, so that nobody always follows the same rival. Every contender is treated alike.
+    Rounds end when it is settled who is tied with the fastest, who is beaten and how they compare with the vendor, or
+    when `time_s` is spent.
     """
     device = workload.device
+    turns = itertools.count()
+    turning = {name: rotating(kernel, workload.sets, turns) for name, kernel in kernels.items()}
     timers = {}
-    for name, kernel in kernels.items():
+    for name, kernel in turning.items():
         time.sleep(device.pause_s)
         estimate_us(workload, kernel)  # the first call pays for pages and lazy loading
-        calls = block_calls(estimate_us(workload, kernel), 0.03, len(workload.sets))
+        calls = _calls(workload, estimate_us(workload, kernel))
         timers[name] = device.timer(kernel, workload.sets, calls, workload.policy)
-    samples: dict[str, list[float]] = {name: [] for name in timers}
+    rounds: dict[str, Rounds] = {name: [] for name in timers}
     order = list(timers)
-    deadline_s = time.monotonic() + time_s
-    for turn in range(MAX_ROUNDS):
-        if turn >= MIN_ROUNDS and time.monotonic() > deadline_s:
-            break
-        for name in order[turn % len(order) :] + order[: turn % len(order)]:
+    start_s = time.monotonic()
+    turn = 0
+    while not _is_over(rounds, time.monotonic() - start_s > time_s):
+        taken = {}
+        for name in random.Random(turn).sample(order, len(order)):
             time.sleep(device.pause_s)
-            kernels[name](workload.sets[-1])
+            turning[name](workload.sets[0])
             device.finish()
-            samples[name] += timers[name]()
-    return {name: Measurement(tuple(round(s, 3) for s in taken)) for name, taken in samples.items()}
+            taken[name] = [round(sample, 3) for sample in timers[name]()]
+        if time.monotonic() - start_s >= SETTLING * time_s:
+            for name, samples in taken.items():
+                rounds[name].append(samples)
+        turn += 1
+    return rounds
+
+
+def _calls(workload: Workload, estimate: float) -> int:
+    """Calls of one block, or of one replay."""
+    if workload.policy.launch == "eager":
+        return block_calls(estimate, BLOCK_S, len(workload.sets))
+    return max(1, min(MAX_REPLAY_CALLS, int(REPLAY_S * 1e6 / estimate)))
+
+
+def _is_over(rounds: Mapping[str, Rounds], time_is_spent: bool) -> bool:
+    count = min(map(len, rounds.values()))
+    if count < MIN_ROUNDS or count >= MAX_ROUNDS:
+        return count >= MAX_ROUNDS
+    return time_is_spent or (count >= ENOUGH_ROUNDS and _is_settled(rounds))
+
+
+def _is_settled(rounds: Mapping[str, Rounds]) -> bool:
+    """Whether the winner is settled, and how it compares with the vendor's library."""
+    medians = {name: [statistics.median(samples) for samples in taken] for name, taken in rounds.items()}
+    vendor = medians.pop(VENDOR, None)
+    if not told_apart(medians):
+        return False
+    if vendor is None:
+        return True
+    fastest = min(medians.values(), key=statistics.median)
+    found = ratio(vendor, fastest)
+    return found.interval is not None and all(
+        abs(end - found.median) <= RATIO_KNOWN_WITHIN * found.median for end in found.interval
+    )
