@@ -30,12 +30,22 @@ BODIES = {
     "exits": "exit(3);",
     "killed": "raise(SIGKILL);",
     "no memory": "return 1;",
+    "writes past c": RIGHT + "c[M * N + 16] = c[M * N + 17] = c[M * N + 18] = 1;",
+    "writes before c": RIGHT + "c[-2] = 1;",
+    "writes a": RIGHT + "((float *)a)[K + 3] = 0;",
+    "reads past a": RIGHT + "volatile float lost = a[M * K];",
+    "reads past b": RIGHT + "volatile float lost = b[K * N];",
+    "reads before b": RIGHT + "volatile float lost = b[-1];",
+    "uses what lies past b": RIGHT + "c[5] += 0 * b[K * N];",
+    "allocates without end": "for (;;) memset(malloc(1 << 24), 1, 1 << 24);",
+    "right by turns": "static int turn;" + RIGHT + "if (turn++ % 2) c[9] += 1;",
+    "rounds by turns": "static int turn;" + RIGHT + "if (turn++ % 2) c[9] *= 1.0000001f;",
 }
 
 
 def source(body: str, m: int = 64, n: int = 48, k: int = 32) -> str:
     """A kernel of nn layout with these dims and this body."""
-    head = "#include <stdio.h>\n#include <stdlib.h>\n#include <signal.h>\n"
+    head = "#include <stdio.h>\n#include <stdlib.h>\n#include <signal.h>\n#include <string.h>\n"
     sizes = f"enum {{ M = {m}, N = {n}, K = {k} }};\n"
     return f"{head}{sizes}int gemm(const float *a, const float *b, float *c) {{ {body} return 0; }}\n"
 

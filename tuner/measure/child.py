@@ -11,26 +11,36 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, BinaryIO
 
 from ...cache.records import Failure, FailureKind, Policy
 from ...spaces.errors import DeviceError
 from ...templates.catalogue import op_named
+from ..backends import cuda_compiler, triton_compiler
 from ..backends.artifact import Artifact
+from ..backends.trusted_folder import is_full
 from ..sessions.frames import encode, read_frame
 from . import correctness, playoff, timing
-from .device import Device, Faulted, Kernel, LaunchError
+from .device import Arrays, Device, Faulted, Kernel, LaunchError, Strayed
 from .devices import open_device
+from .host_memory import limit_memory, memory_watch
+from .readings import Nothing, Source, source_of, watched
 from .workload import Workload
 
 Message = dict[str, Any]
+
+COMPILERS = {"triton": triton_compiler, "nvrtc": cuda_compiler}
+"""Modules with `compile_source` and `first_useful_line`; neither loads its compiler before it is asked."""
 
 
 class Child:
     """Answers requests about one device; keeps its arrays from one request to the next."""
 
-    def __init__(self) -> None:
+    def __init__(self, channel: BinaryIO) -> None:
+        self._channel = channel
         self._device: Device | None = None
+        self._source: Source = Nothing()
+        self._guard_memory = False
         self._workload: Workload | None = None
         self._workload_key: object = None
         self._verbs: dict[str, Callable[[Message], Message]] = {
@@ -40,12 +50,18 @@ class Child:
             "playoff": self._playoff,
         }
 
+    def send(self, reply: Message) -> None:
+        self._channel.write(encode(reply))
+        self._channel.flush()
+
     def answer(self, request: Message) -> Message:
         """One reply. Faults of the kernel become a Failure here; this file alone catches everything."""
         try:
             return self._verbs[request["do"]](request)
         except LaunchError as error:
             return _failure("launch", error)
+        except Strayed as error:
+            return {**_failure("incorrect", error), "last": True}
         except Faulted as error:
             return {**_failure("runtime", error), "last": True}  # the session ends this process and starts another
         except DeviceError as error:
@@ -56,24 +72,40 @@ class Child:
             return _failure("runtime", f"{type(error).__name__}: {error}")
 
     def _open(self, request: Message) -> Message:
+        """A child often follows one that a kernel brought down: the device must prove itself before it is believed."""
         self._device = open_device(request["device"])
+        if request["device"] == "cpu":  # CUDA reserves more than a limit could allow
+            limit_memory()
+            self._guard_memory = True
+        self._device.prove()
+        self._source = source_of(request["device"])
         return {"ok": True}
 
     def _compile(self, request: Message) -> Message:
-        from ..backends.triton_compiler import compile_source, first_useful_line
-
+        compiler = COMPILERS[request["compiler"]]
         try:
-            return compile_source(request)
+            reply: Message = compiler.compile_source(request)
+        except OSError as error:
+            kind = "disk full" if is_full(error) else "compiler"
+            return {"incident": {"kind": kind, "reason": f"{request.get('cubin', '')}: {error}"}}
         except Exception as error:  # noqa: BLE001 -- whatever a compiler pass raises is what the source made it raise
-            return _failure("compile", first_useful_line(error))
+            return _failure("compile", compiler.first_useful_line(error))
+        return reply
 
     def _measure(self, request: Message) -> Message:
         workload = self._work(request)
         kernel = self._load(request["artifact"])
-        failure = correctness.check(workload, kernel, request["seed"])
-        if failure is not None:
-            return _failure(failure.kind, failure.reason)
-        return {"samples_us": timing.measure(workload, kernel, request["time_s"]).samples_us}
+        verdict = correctness.check(workload, self._watched(kernel), request["seed"])
+        if isinstance(verdict, Failure):
+            return _failure(verdict.kind, verdict.reason)
+        with watched(self._source) as readings:
+            found = timing.measure(workload, kernel, request["time_s"], request.get("incumbent_us"))
+        return {
+            "samples_us": found.samples_us,
+            "raced_out": found.raced_out,
+            "deterministic": verdict.deterministic,
+            "readings": readings or None,
+        }
 
     def _playoff(self, request: Message) -> Message:
         workload = self._work(request)
@@ -81,9 +113,10 @@ class Child:
         workload.refresh(request["seed"])
         vendor = self._opened.vendor(workload.problem)
         if vendor is not None:
-            kernels["vendor"] = vendor[1]
-        times = playoff.playoff(workload, kernels, request["time_s"])
-        return {"vendor": vendor and vendor[0], "samples_us": {name: m.samples_us for name, m in times.items()}}
+            kernels[playoff.VENDOR] = vendor[1]
+        with watched(self._source) as readings:
+            rounds_us = playoff.playoff(workload, kernels, request["time_s"])
+        return {"vendor": vendor and vendor[0], "rounds_us": rounds_us, "readings": readings or None}
 
     @property
     def _opened(self) -> Device:
@@ -93,6 +126,22 @@ class Child:
 
     def _load(self, artifact: Message) -> Kernel:
         return self._opened.load(Artifact.from_dict(artifact))
+
+    def _watched(self, kernel: Kernel) -> Kernel:
+        """The kernel, ended with the process if it takes most of the host's memory."""
+        if not self._guard_memory:
+            return kernel
+
+        def run(arrays: Arrays) -> None:
+            with memory_watch(self._give_up):
+                kernel(arrays)
+
+        return run
+
+    def _give_up(self, reason: str) -> None:
+        """Answer for a kernel that will not return, and end."""
+        self.send({**_failure("runtime", reason), "last": True})
+        os._exit(1)
 
     def _work(self, request: Message) -> Workload:
         """The arrays of the request's problem; made anew only when the problem or the policy changes."""
@@ -124,10 +173,9 @@ def main() -> None:
     channel = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
-    child = Child()
+    child = Child(channel)
     while (request := read_frame(sys.stdin.buffer)) is not None:
-        channel.write(encode(child.answer(request)))
-        channel.flush()
+        child.send(child.answer(request))
 
 
 if __name__ == "__main__":

@@ -12,11 +12,14 @@ from typing import Any
 import numpy as np
 
 from ...cache.records import Policy
+from ...spaces.errors import DeviceError
 from ...spaces.problems import Problem
 from ...templates.op import Array, Buffer
 from ..backends.artifact import Artifact
 from ..backends.cpu_target import this_cpu
 from .device import Arrays, Kernel, LaunchError, Timer
+from .guards import GuardedSet
+from .protected_pages import PagedSet
 
 _DTYPES = {"fp32": np.float32, "fp16": np.float16, "int8": np.int8, "int32": np.int32}
 
@@ -48,6 +51,15 @@ class CpuDevice:
 
     def widen(self, array: Array, dtype: str) -> Array:
         return array
+
+    def guarded(self, buffers: Sequence[Buffer]) -> GuardedSet:
+        return PagedSet(buffers, [_DTYPES[buffer.dtype] for buffer in buffers])
+
+    def prove(self) -> None:
+        """The reference trusts BLAS: a product of small integers, exact in fp32 too, against NumPy's own loops."""
+        a, b = (np.arange(start, start + 96 * 96).reshape(96, 96) % 31 - 15 for start in (1, 2))
+        if not (a.astype(np.float32) @ b.astype(np.float32) == a @ b).all():
+            raise DeviceError(f"{_blas_name()} multiplies wrongly: no answer of this machine can be believed.")
 
     def load(self, artifact: Artifact) -> Kernel:
         try:

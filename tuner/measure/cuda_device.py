@@ -15,9 +15,10 @@ from ...spaces.problems import Problem
 from ...templates.op import Array, Buffer
 from ..backends.artifact import Artifact
 from . import cuda_kernels
-from .cuda_random import BF16_NAN, CudaRandom, storage_dtype
+from .cuda_random import BF16_NAN, CudaRandom, random_bytes, storage_dtype
 from .cuda_vendor import vendor_gemm
 from .device import Arrays, Faulted, Kernel, Timer
+from .guards import BandedSet, GuardedSet
 
 REPLAYS = 3
 """Timed replays of a graph in one block, queued behind one that is not timed: the queue never runs dry."""
@@ -63,6 +64,20 @@ class CudaDevice:
         if dtype != "bf16":
             return array
         return (array.astype(np.uint32) << 16).view(np.float32)
+
+    def guarded(self, buffers: Sequence[Buffer]) -> GuardedSet:
+        return BandedSet(self.xp, buffers, [storage_dtype(buffer.dtype) for buffer in buffers])
+
+    def prove(self) -> None:
+        """Random bytes made by the GPU, against the same made by the processor."""
+        made = self.xp.empty(65536, np.int8)
+        try:
+            self._random.fill(made, 1)
+            right = bool((made.get() == random_bytes(made.size, 1)).all())
+        except (self.xp.cuda.runtime.CUDARuntimeError, self.xp.cuda.driver.CUDADriverError) as error:
+            raise DeviceError(f"cuda:{self._index} does not run a first kernel: {error}. See nvidia-smi.") from None
+        if not right:
+            raise DeviceError(f"cuda:{self._index} computes wrongly: no answer of it can be believed. See nvidia-smi.")
 
     def load(self, artifact: Artifact) -> Kernel:
         return cuda_kernels.load(self.xp, artifact)

@@ -9,6 +9,7 @@ from ...cache.records import Policy
 from ...spaces.problems import Problem
 from ...templates.op import Array, Buffer
 from ..backends.artifact import Artifact
+from .guards import GuardedSet
 
 Arrays = Mapping[str, Array]
 Kernel = Callable[[Arrays], None]
@@ -24,6 +25,10 @@ class LaunchError(Exception):
 
 class Faulted(Exception):
     """A kernel broke the device's context: it failed, and nothing more can run in this process."""
+
+
+class Strayed(Exception):
+    """A kernel wrote outside its arrays: it is wrong, and nothing in this process can be trusted any more."""
 
 
 class Device(Protocol):
@@ -44,6 +49,12 @@ class Device(Protocol):
 
     def widen(self, array: Array, dtype: str) -> Array:
         """The array in a type `xp` computes with; bf16 lies in memory as bits."""
+
+    def guarded(self, buffers: Sequence[Buffer]) -> GuardedSet:
+        """Arrays of these buffers with guards around them, not initialised."""
+
+    def prove(self) -> None:
+        """Run a small kernel whose answer is known. Raises: DeviceError if it gives another."""
 
     def load(self, artifact: Artifact) -> Kernel:
         """A kernel of an artifact. Raises: LaunchError."""

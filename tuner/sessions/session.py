@@ -56,6 +56,8 @@ class Session:
                 opened = self._exchange(self._opening, self._open_timeout_s)
                 if not isinstance(opened, dict) or "ok" not in opened:
                     self.kill()
+                    if isinstance(opened, dict) and "incident" in opened:  # the device's own words
+                        return {"incident": opened["incident"]}
                     return {"incident": {"kind": "device", "reason": f"{opened} when it was opened"}}
         reply = self._exchange(request, timeout_s)
         if isinstance(reply, dict) and reply.pop("last", False):  # the child says that its device is lost to it

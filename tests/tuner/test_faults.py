@@ -1,0 +1,154 @@
+"""Kernels at their worst: every fault becomes a Failure with its reason, and costs one config and not the study."""
+
+import re
+import resource
+from collections import Counter
+from concurrent.futures import Future
+
+import kernels
+import pytest
+from builders import a_target
+from fakes import Clock
+from kerntune.cache.memory import MemoryStore
+from kerntune.cache.records import Failure, Measurement, Policy, RecordKey
+from kerntune.templates.catalogue import op_named, templates_named
+from kerntune.tuner.backends.compilers import find_compiler
+from kerntune.tuner.backends.cpu import CpuBackend, child_spec
+from kerntune.tuner.budget import Budget, Spending
+from kerntune.tuner.engine import local
+from kerntune.tuner.engine.local import LocalEngine
+from kerntune.tuner.lanes import Lane
+from kerntune.tuner.measure.host_memory import data_bytes
+from kerntune.tuner.samplers import make_sampler
+from kerntune.tuner.sessions.session import Session
+from kerntune.tuner.study import Study
+
+pytestmark = pytest.mark.compiler
+
+TARGET = a_target("cpu")
+PROBLEM = op_named("gemm").problem("cpu", m=64, n=48, k=32)  # a and c fill whole pages, b does not
+POLICY = Policy("warm", "eager")
+
+
+@pytest.fixture(autouse=True)
+def little_memory():
+    """The tests' own processes may not take more than 1 GiB beyond what they have."""
+    old = resource.getrlimit(resource.RLIMIT_DATA)
+    resource.setrlimit(resource.RLIMIT_DATA, (data_bytes() + 2**30, old[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_DATA, old)
+
+
+@pytest.fixture
+def engine(tmp_path, monkeypatch):
+    """An engine that waits a second and a half for an answer."""
+    monkeypatch.setattr(local, "GRACE_S", 1.5)
+    monkeypatch.setattr(local, "MEASURE_S", 0.01)
+    monkeypatch.setattr(local, "PLAYOFF_S", 0.2)
+    backends = {"cpu": CpuBackend(find_compiler(None))}
+    made = LocalEngine(PROBLEM, POLICY, backends, child_spec(TARGET), tmp_path / "cache", 2)
+    yield made
+    made.close()
+
+
+FAULTS = {
+    "wrong in one element": ("incorrect", r"element \[32, 0\] is"),
+    "writes past c": ("incorrect", r"^wrote 12 bytes past the end of c, first at \+64$"),
+    "writes before c": ("incorrect", r"^wrote 4 bytes before the start of c, first at -8$"),
+    "writes a": ("incorrect", r"^wrote its input a: 1 elements, first \[1, 3\]$"),
+    "uses what lies past b": ("incorrect", r"^1 of 3,072 elements are NaN or infinite"),
+    "right by turns": ("incorrect", r"element \[0, 9\] is"),
+    "reads past a": ("runtime", r"killed by SIGSEGV: its arrays stood between protected pages: it reads or writes"),
+    "reads past b": ("runtime", r"killed by SIGSEGV: its arrays stood right before protected pages: .* past the end"),
+    "reads before b": ("runtime", r"killed by SIGSEGV: its arrays stood"),
+    "allocates without end": ("runtime", r"^out of memory: it took more than 0\.\d GiB, half of what was left$"),
+    "segfaults": ("runtime", r"killed by SIGSEGV$"),
+    "aborts": ("runtime", r"killed by SIGABRT$"),
+    "exits": ("runtime", r"ended with status 3$"),
+    "hangs": ("timeout", r"no answer within 2 s"),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_is_a_failure_with_its_reason_and_the_next_kernel_runs(engine, tmp_path, name):
+    """Where it went wrong stands in the record."""
+    kind, reason = FAULTS[name]
+    outcome = engine.measure(kernels.build(tmp_path, name), seed=1)
+    assert isinstance(outcome, Failure)
+    assert outcome.kind == kind
+    assert re.search(reason, outcome.reason), outcome.reason
+    assert isinstance(engine.measure(kernels.build(tmp_path, "right"), seed=2), Measurement)
+
+
+@pytest.mark.parametrize(("name", "deterministic"), [("right", True), ("rounds by turns", False)])
+def test_the_child_says_whether_two_runs_gave_the_same_bits(tmp_path, name, deterministic):
+    """Beside the samples."""
+    session = Session({}, {"do": "open", "device": "cpu"})
+    request = {
+        **{"do": "measure", "problem": PROBLEM.as_dict(), "policy": POLICY.as_dict(), "seed": 1, "time_s": 0.01},
+        **{"artifact": kernels.build(tmp_path, name).as_dict(), "incumbent_us": None},
+    }
+    assert session.ask(request, 30)["deterministic"] is deterministic
+    session.close()
+
+
+def test_a_device_that_does_not_open_is_an_incident_in_its_own_words():
+    """No config is blamed for it."""
+    session = Session({}, {"do": "open", "device": "tpu"})
+    reply = session.ask({"do": "measure"}, 30)
+    session.close()
+    assert reply["incident"]["kind"] == "device"
+    assert reply["incident"]["reason"].startswith('"tpu" is no device a child can open')
+
+
+class Saboteur:
+    """An engine in which one candidate in five is replaced by a faulty kernel, each kind in turn, the others right."""
+
+    overlaps = False
+    workers = 2
+
+    def __init__(self, engine, folder):
+        self._engine = engine
+        self._kernels = {name: kernels.build(folder, name) for name in ("right", *FAULTS)}
+        self._submitted = 0
+        self.plan = {}
+
+    def submit(self, candidate):
+        turn = self._submitted
+        if candidate.config not in self.plan:
+            self._submitted += 1
+            names = list(FAULTS)
+            self.plan[candidate.config] = names[turn // 5 % len(names)] if turn % 5 == 3 else "right"
+        done = Future()
+        done.set_result(self._kernels[self.plan[candidate.config]])
+        return done
+
+    def measure(self, artifact, seed, incumbent_us=None):
+        return self._engine.measure(artifact, seed, incumbent_us)
+
+    def playoff(self, artifacts, seed):
+        return self._engine.playoff(artifacts, seed)
+
+    def close(self):
+        pass
+
+
+@pytest.mark.slow
+def test_a_study_of_200_kernels_with_40_faulty_ones_loses_nothing_and_believes_none(engine, tmp_path):
+    """Every fault is told by its kind, every right kernel is measured, and the winner is a right one."""
+    (template,) = templates_named("gemm", ["c_tiled"])
+    feasible = template.feasible(PROBLEM, TARGET)
+    lanes = [Lane(template, feasible, make_sampler("random", feasible, seed=1), ())]
+    key, store, saboteur = RecordKey(PROBLEM, TARGET, POLICY), MemoryStore(), Saboteur(engine, tmp_path)
+    study = Study(key, lanes, saboteur, store, Spending(Budget(200, 1e9), Clock()), "me@here", seed=1)
+
+    best = study.run()
+
+    assert Counter(Counter(saboteur.plan.values()).values())[160] == 1
+    assert len(study.records) == 200
+    expected = {name: kind for name, (kind, _) in FAULTS.items()} | {"right": "measured"}
+    for record in study.records:
+        failure = record.outcome if isinstance(record.outcome, Failure) else None
+        assert (failure.kind if failure else "measured") == expected[saboteur.plan[record.config]], failure
+    assert saboteur.plan[best.config] == "right"
+    assert best.phase == "playoff"
