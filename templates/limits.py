@@ -12,6 +12,13 @@ from ..spaces.functions import ceil_div, min_
 MAX_REGISTERS_PER_THREAD = 255
 """32-bit registers one thread can name, from sm_35 on. Source: CUDA C++ Programming Guide, compute capabilities."""
 
+MAX_THREADS_PER_BLOCK = 1024
+WARP_THREADS = 32
+"""Source of both: CUDA C++ Programming Guide, compute capabilities."""
+
+STATIC_SMEM_BYTES = 48 * 1024
+"""Shared memory a source may declare for a block. Source: CUDA C++ Programming Guide, compute capabilities."""
+
 ADDRESSING_REGISTERS = 24
 """Registers a tile kernel needs beside its sums (pointers, masks, loop): 128 sums of a warpgroup took 152 to 168 in
 all, 256 spilled 752 bytes (Triton 3.6 for sm_90, 2026-11-22, from ptxas)."""

@@ -18,11 +18,11 @@ from .render import render, source_text
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """One kernel argument: a buffer by name where `value` is None, else a number."""
+    """One kernel argument: a buffer by name where `value` is None, else a number (on a GPU: i32, i64, f32)."""
 
     name: str
     type: str  # as the backend spells it: "*bf16", "i32", "const float *"
-    value: int | None = None
+    value: int | float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,8 @@ class Launch:
     arguments: tuple[Argument, ...]
     grid: tuple[int, int, int] = (1, 1, 1)
     options: Mapping[str, int] = field(default_factory=dict)  # compile options: num_warps, num_stages
+    block: tuple[int, int, int] | None = None  # threads, where the source and not the compiler says so: CUDA
+    smem_bytes: int = 0  # shared memory a block is given at launch, beside what the source declares: CUDA
     before: tuple[Launch, ...] = ()  # kernels of the same source that run first, in order, at every call
     workspace: Mapping[str, int] = field(default_factory=dict)  # arrays of the kernels' own, by name: bytes
 
@@ -55,7 +57,7 @@ class KernelTemplate:
 
     name: str
     op: str
-    backend: str  # which tuner/backends/ file compiles it: "cpu", "triton"
+    backend: str  # which tuner/backends/ file compiles it: "cpu", "triton", "cuda"
     source: str  # file name beside the template's module: "c_tiled.c.jinja"
     space: Space
     supports: Callable[[Problem, Target], str | None]

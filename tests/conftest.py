@@ -11,7 +11,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from kerntune.tuner.backends.gpu_target import gpu_count
+from kerntune.tuner.backends.gpu_target import gpu_count, nvrtc_version
 
 ROOT = Path(__file__).parents[1]
 
@@ -24,9 +24,14 @@ def _on_path(*programs: str) -> bool:
     return any(shutil.which(program) for program in programs)
 
 
+def _has_nvrtc() -> bool:
+    return find_spec("cuda") is not None and nvrtc_version() is not None
+
+
 NEEDS: dict[str, tuple[Callable[[], bool], str]] = {
     "torch": (lambda: find_spec("torch") is not None, "torch is not installed"),
     "triton": (lambda: find_spec("triton") is not None, "triton is not installed"),
+    "nvrtc": (_has_nvrtc, "NVRTC or cuda-bindings is not installed"),
     "ray": (lambda: find_spec("ray") is not None, "ray is not installed"),
     "gpu": (lambda: gpu_count() > 0, "no NVIDIA GPU"),
     "git": (lambda: (ROOT / ".git").exists() and _on_path("git"), "not a git checkout"),

@@ -19,6 +19,8 @@ from .settings import Settings
 if TYPE_CHECKING:
     from ..cache.remote import RemoteAnswers
     from ..cache.store import Store
+    from .backends.artifact import Backend
+    from .backends.binary_cache import BinaryCache
     from .engine.engine import Engine
     from .serving import StoreServices
 
@@ -49,6 +51,13 @@ def server_services() -> StoreServices:
     from .serving import StoreServices
 
     return StoreServices(open_store(settings.read()))
+
+
+def binary_cache(config: Settings) -> BinaryCache:
+    """The compiled kernels kept on this machine. Nothing is made before the first is put there."""
+    from .backends.binary_cache import BinaryCache
+
+    return BinaryCache(config.cache_dir / "binaries")
 
 
 def open_host(name: str, config: Settings) -> Host:
@@ -94,28 +103,40 @@ def _cpu_host(config: Settings) -> Host:
         from .backends.cpu import CpuBackend, child_spec
         from .engine.local import LocalEngine
 
-        backends = {"cpu": CpuBackend(compiler)}
+        backends = {"cpu": CpuBackend(compiler, binary_cache(config))}
         return LocalEngine(problem, policy, backends, child_spec(target), config.cache_dir, _cores(target))
 
-    notes = {} if missing is None else {"compiler": str(missing)}
+    notes = _notes(compiler=str(missing) if missing else None, binaries=binary_cache(config).refusal())
     return Host(target, frozenset({"cpu"}), engine, _free_memory, notes)
 
 
 def _gpu_host(config: Settings, index: int) -> Host:
-    from .backends.gpu_target import gpu_target, gpu_uuid
+    from .backends.gpu_target import NVRTC_HINT, gpu_target, gpu_uuid
 
     target = gpu_target(index)
+    has_nvrtc = target.toolchain.nvrtc is not None
 
     def engine(problem: Problem, policy: Policy) -> Engine:
+        from .backends.cuda import CudaBackend
         from .backends.triton import TritonBackend, gpu_child_spec
         from .engine.local import LocalEngine
 
         workers = len(os.sched_getaffinity(0))
-        backends = {"triton": TritonBackend(target, workers)}
+        cache = binary_cache(config)
+        backends: dict[str, Backend] = {"triton": TritonBackend(target, workers, cache)}
+        if has_nvrtc:
+            backends["cuda"] = CudaBackend(target, workers, cache)
         return LocalEngine(problem, policy, backends, gpu_child_spec(index, gpu_uuid(index)), config.cache_dir, workers)
 
     memory = int(target.symbols()["memory_bytes"])
-    return Host(target, frozenset({"triton"}), engine, partial(int, memory), {})
+    names = frozenset({"triton", "cuda"} if has_nvrtc else {"triton"})
+    notes = _notes(nvrtc=None if has_nvrtc else NVRTC_HINT, binaries=binary_cache(config).refusal())
+    return Host(target, names, engine, partial(int, memory), notes)
+
+
+def _notes(**notes: str | None) -> dict[str, str]:
+    """What there is to say."""
+    return {name: note for name, note in notes.items() if note is not None}
 
 
 def _cores(target: Target) -> int:

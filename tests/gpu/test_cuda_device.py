@@ -102,7 +102,7 @@ def test_ragged_products_are_right_in_every_layout(engine_for, target, layout, d
     """The check of every study passes on sizes that divide nothing."""
     of = problem(131, 77, 203, layout=layout, dtype=dtype)
     engine = engine_for(of)
-    for artifact in engine.compile(seeds(of, target)):
+    for artifact in [engine.submit(candidate).result() for candidate in seeds(of, target)]:
         assert isinstance(engine.measure(artifact, 1), Measurement)
 
 
@@ -111,7 +111,7 @@ def test_a_playoff_times_the_kernel_and_the_vendor(engine_for, target, launch):
     """Both ways of launching give times of the same order as the vendor's."""
     of = problem(1024, 1024, 1024)
     engine = engine_for(of, launch)
-    (artifact,) = engine.compile(seeds(of, target, 1))
+    artifact = engine.submit(*seeds(of, target, 1)).result()
     result = engine.playoff({"best": artifact}, 1)
     assert result.baseline.name == "torch.mm"
     assert 0.1 < result.baseline.median_us / result.measurements["best"].median_us < 10

@@ -11,10 +11,12 @@ from kerntune.cache.records import Failure, Incident
 from kerntune.spaces.errors import DeviceError
 from kerntune.templates.catalogue import op_named, templates_named
 from kerntune.templates.template import Argument
+from kerntune.tuner.backends import gpu_backend
 from kerntune.tuner.backends import triton as backend
 from kerntune.tuner.backends.artifact import Artifact
+from kerntune.tuner.backends.ptxas_log import resources
 from kerntune.tuner.backends.triton import TritonBackend, gpu_child_spec
-from kerntune.tuner.backends.triton_compiler import first_useful_line, resources
+from kerntune.tuner.backends.triton_compiler import first_useful_line
 from kerntune.tuner.sessions.session import Crash, TimedOut
 
 (TEMPLATE,) = templates_named("gemm", ["triton_tiled"])
@@ -100,7 +102,7 @@ def test_a_compiler_that_crashes_is_a_compile_failure_and_the_next_one_compiles(
 @pytest.mark.triton
 def test_a_compile_that_never_ends_is_a_timeout(tmp_path, monkeypatch):
     """Sixty seconds, shortened here."""
-    monkeypatch.setattr(backend, "COMPILE_TIMEOUT_S", 1.0)
+    monkeypatch.setattr(gpu_backend, "COMPILE_TIMEOUT_S", 1.0)
     (candidate,) = candidates()
     made = TritonBackend(TARGET, 1)
     try:
@@ -143,7 +145,7 @@ def test_a_kernel_beyond_shared_memory_is_refused_with_both_numbers(tmp_path):
 )
 def test_whose_fault_a_failed_compile_is(reply, verdict):
     """The candidate's, or the machine's."""
-    assert backend._verdict(reply) == verdict
+    assert gpu_backend._verdict(reply) == verdict
 
 
 def test_a_processor_has_no_triton_backend():

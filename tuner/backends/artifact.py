@@ -19,7 +19,8 @@ class Artifact:
     path: Path
     launch: Launch
     threads_per_block: int = 0  # GPU only
-    smem_bytes: int = 0  # dynamic shared memory of one block
+    smem_bytes: int = 0  # shared memory of one block, given at launch
+    static_smem_bytes: int = 0  # shared memory of one block, declared in the source
     registers: int = 0  # of one thread
     spill_bytes: int = 0  # of one thread
     before: tuple[Artifact, ...] = ()  # of `launch.before`, in order
@@ -32,7 +33,8 @@ class Artifact:
     def from_dict(data: Mapping[str, Any]) -> Artifact:
         launch = dict(data["launch"])
         launch["arguments"] = tuple(Argument(**argument) for argument in launch["arguments"])
-        launch |= {"grid": tuple(launch["grid"]), "before": ()}
+        block = launch["block"]
+        launch |= {"grid": tuple(launch["grid"]), "block": block and tuple(block), "before": ()}
         before = tuple(Artifact.from_dict(artifact) for artifact in data["before"])
         return Artifact(**{**data, "path": Path(data["path"]), "launch": Launch(**launch), "before": before})
 

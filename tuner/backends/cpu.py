@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import errno
+import platform
 import re
 import subprocess
 from pathlib import Path
@@ -12,8 +12,10 @@ from ...spaces.canonical import digest
 from ...spaces.targets import Target, Toolchain
 from ...templates.template import Candidate
 from .artifact import Artifact, ChildSpec
+from .binary_cache import BinaryCache, Entry
 from .compilers import Compiler
-from .cpu_target import this_cpu
+from .cpu_target import flags_of, model_name, processor_facts, this_cpu
+from .trusted_folder import is_full, write_whole
 
 COMPILE_TIMEOUT_S = 60.0
 
@@ -44,30 +46,49 @@ class CpuBackend:
 
     name = "cpu"
 
-    def __init__(self, compiler: Compiler) -> None:
+    def __init__(self, compiler: Compiler, cache: BinaryCache | None = None) -> None:
         self.compiler = compiler
+        self._cache = cache
+        self._identity = [*compiler.command, compiler.version, *compiler.flags, *_machine()]
 
     def compile(self, candidate: Candidate, folder: Path) -> Artifact | Failure | Incident:
-        name = f"{candidate.template}-{digest([candidate.source, self.compiler.version, self.compiler.flags])}"
-        source = folder / f"{name}{candidate.suffix}"
-        binary = folder / f"{name}.so"
-        command = [*self.compiler.command, *self.compiler.flags, str(source), "-o", str(binary), "-lm"]
+        key = digest([candidate.source, candidate.suffix, self._identity])
+        binary = folder / f"{candidate.template}-{key}.so"
         try:
-            source.write_text(candidate.source)
+            # A copy in the study's folder: what another process removes from the cache does not take a kernel from us.
+            if self._cache is not None and (entry := self._cache.get(key)):
+                write_whole(binary, entry.binary)
+            elif fault := self._compile(candidate, binary):
+                return fault
+            elif self._cache is not None:
+                self._cache.put(key, Entry(binary.read_bytes(), {}))
+        except OSError as error:
+            return Incident("disk full" if is_full(error) else "compiler", f"{folder}: {error}")
+        return Artifact(self.name, binary, candidate.launch)
+
+    def close(self) -> None:
+        if self._cache is not None:
+            self._cache.close()
+
+    def _compile(self, candidate: Candidate, binary: Path) -> Failure | Incident | None:
+        """Make the binary, or say why it cannot be made. Raises: OSError."""
+        source = binary.with_suffix(candidate.suffix)
+        command = [*self.compiler.command, *self.compiler.flags, str(source), "-o", str(binary), "-lm"]
+        source.write_text(candidate.source)
+        try:
             # A session of its own, so that Ctrl-C ends the study and not this compile with a false failure.
             done = subprocess.run(
                 command, capture_output=True, text=True, timeout=COMPILE_TIMEOUT_S, check=False, start_new_session=True
             )
         except subprocess.TimeoutExpired:
             return Failure("timeout", f"compiling took longer than {COMPILE_TIMEOUT_S:g} s")
-        except OSError as error:
-            return Incident("disk full" if error.errno == errno.ENOSPC else "compiler", f"{folder}: {error}")
-        if done.returncode != 0:
-            return _verdict(done.returncode, done.stderr)
-        return Artifact(self.name, binary, candidate.launch)
+        return _verdict(done.returncode, done.stderr) if done.returncode != 0 else None
 
-    def close(self) -> None:
-        """Nothing to end."""
+
+def _machine() -> list[str]:
+    """What -march=native and the linker look at: a cache in a home of several machines must tell them apart."""
+    facts = processor_facts()
+    return [model_name(facts), *flags_of(facts), platform.machine(), *platform.libc_ver()]
 
 
 def _verdict(code: int, log: str) -> Failure | Incident:

@@ -25,19 +25,29 @@ def this_cpu(threads: int | None) -> Cpu:
 
     Raises: DeviceError where the system does not say.
     """
-    try:
-        first = Path("/proc/cpuinfo").read_text().split("\n\n")[0]
-    except OSError as error:
-        raise DeviceError(f"cannot read /proc/cpuinfo ({error.strerror}): kerntune tunes on Linux only.") from None
-    facts = dict(re.findall(r"^([^\t:]+?)\s*:[ ]?(.*)$", first, re.MULTILINE))
+    facts = processor_facts()
     cores = usable_cores()
     return Cpu(
         model=model_name(facts),
-        isa=tuple(sorted(ISA_FLAGS & set((facts.get("flags") or facts.get("Features", "")).split()))),
+        isa=tuple(sorted(ISA_FLAGS & set(flags_of(facts)))),
         cores=cores,
         threads=min(threads or cores, cores),
         **cache_sizes(Path("/sys/devices/system/cpu/cpu0/cache")),
     )
+
+
+def processor_facts() -> dict[str, str]:
+    """What /proc/cpuinfo says of the first core. Raises: DeviceError."""
+    try:
+        first = Path("/proc/cpuinfo").read_text().split("\n\n")[0]
+    except OSError as error:
+        raise DeviceError(f"cannot read /proc/cpuinfo ({error.strerror}): kerntune tunes on Linux only.") from None
+    return dict(re.findall(r"^([^\t:]+?)\s*:[ ]?(.*)$", first, re.MULTILINE))
+
+
+def flags_of(facts: dict[str, str]) -> list[str]:
+    """Everything the processor says it can do, sorted."""
+    return sorted((facts.get("flags") or facts.get("Features", "")).split())
 
 
 def model_name(facts: dict[str, str]) -> str:

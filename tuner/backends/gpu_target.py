@@ -17,6 +17,14 @@ INSTALL_HINT = "pip install 'kerntune[gpu]' (CUDA 12 drivers: 'kerntune[gpu12]')
 _PACKAGES = {"triton": "triton", "cupy": "cupy-cuda13x", "cuda.bindings": "cuda-bindings", "pynvml": "nvidia-ml-py"}
 """What tuning on a GPU imports, and the package that brings it."""
 
+_NVRTC_DISTRIBUTIONS = {"13": "nvidia-cuda-nvrtc", "12": "nvidia-cuda-nvrtc-cu12"}
+"""Package of the NVRTC that a cuda-bindings of this major version loads first."""
+
+NVRTC_HINT = (
+    "NVRTC is not installed, so templates in CUDA C++ are left out: pip install 'kerntune[gpu]' (CUDA 12 drivers: "
+    "'kerntune[gpu12]')."
+)
+
 _TRITON_DISTRIBUTIONS = ("triton", "pytorch-triton")
 """Under which names Triton is installed: its own, and that of PyTorch's nightly builds."""
 
@@ -63,7 +71,7 @@ def gpu_target(index: int) -> Target:
     power_limit_w, mig, driver_version = _from_nvml(uuid)
     gpu = Gpu(power_limit_w=power_limit_w, mig=mig, **_from_driver(driver, device))
     cuda = cuda_version_text(_ok(driver.cuDriverGetVersion(), "cuDriverGetVersion"))
-    return Target(gpu, Toolchain(driver=driver_version, cuda=cuda, triton=triton_version()))
+    return Target(gpu, Toolchain(driver=driver_version, cuda=cuda, triton=triton_version(), nvrtc=nvrtc_version()))
 
 
 def gpu_uuid(index: int) -> str:
@@ -95,6 +103,22 @@ def triton_version() -> str:
         except importlib.metadata.PackageNotFoundError:
             continue
     raise DeviceError(f"triton names no version, so its kernels could not be told from another's: {INSTALL_HINT}.")
+
+
+def nvrtc_version() -> str | None:
+    """The version of the NVRTC that would be loaded, without loading it where a package brings it; None without one."""
+    try:
+        package = _NVRTC_DISTRIBUTIONS[importlib.metadata.version("cuda-bindings").partition(".")[0]]
+        return importlib.metadata.version(package)
+    except (KeyError, importlib.metadata.PackageNotFoundError):
+        pass
+    try:
+        from cuda.bindings import nvrtc
+
+        _, major, minor = nvrtc.nvrtcVersion()
+    except (ImportError, RuntimeError):  # cuda.bindings looks for the library of a CUDA toolkit, in vain
+        return None
+    return f"{major}.{minor}"
 
 
 def _is_there(module: str) -> bool:

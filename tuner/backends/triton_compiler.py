@@ -7,7 +7,6 @@ and `arch`.
 from __future__ import annotations
 
 import contextlib
-import errno
 import importlib.util
 import io
 import os
@@ -16,6 +15,8 @@ import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+from .ptxas_log import resources
 
 Message = dict[str, Any]
 
@@ -26,7 +27,7 @@ FACTS = ("shared", "global_scratch_size", "profile_scratch_size")
 def compile_source(request: Message) -> Message:
     """The reply to a compile request; with no source in it, only Triton is loaded, so that no candidate pays for it.
 
-    A full disk is an `incident`. Raises whatever a compiler pass makes of the source.
+    Raises: OSError where a file cannot be written, and whatever a compiler pass makes of the source.
     """
     if "source" not in request:
         import triton
@@ -34,12 +35,8 @@ def compile_source(request: Message) -> Message:
         return {"ok": True, "triton": triton.__version__}
     os.environ["TRITON_CACHE_DIR"] = request["cache"]  # read at each compile; removed with the study's folder
     log = io.StringIO()
-    try:
-        with contextlib.redirect_stdout(log):
-            facts = _compile(request)
-    except OSError as error:
-        kind = "disk full" if error.errno == errno.ENOSPC else "compiler"
-        return {"incident": {"kind": kind, "reason": f"{request['cubin']}: {error}"}}
+    with contextlib.redirect_stdout(log):
+        facts = _compile(request)
     return facts | resources(log.getvalue())
 
 
@@ -72,16 +69,6 @@ def _module(path: Path) -> ModuleType:
     finally:
         sys.dont_write_bytecode = bytecode
     return module
-
-
-def resources(ptxas_log: str) -> Message:
-    """Registers of a thread and bytes it spills, as `ptxas -v` says them; what it does not say is left out."""
-    found: Message = {}
-    if used := re.findall(r"Used (\d+) registers", ptxas_log):
-        found["registers"] = max(map(int, used))
-    if spilled := re.findall(r"(\d+) bytes spill stores", ptxas_log):
-        found["spill_bytes"] = max(map(int, spilled))
-    return found
 
 
 def first_useful_line(error: Exception) -> str:

@@ -13,7 +13,7 @@ import typer
 
 CORE = ("numpy", "optuna", "xgboost", "sqlalchemy", "fastapi", "uvicorn")
 EXTRAS = {
-    "gpu": ("triton", "cupy-cuda13x", "nvidia-ml-py", "cuda-bindings"),
+    "gpu": ("triton", "cupy-cuda13x", "nvidia-ml-py", "cuda-bindings", "nvidia-cuda-nvrtc"),
     "server": ("uvloop", "httptools", "orjson", "prometheus-client", "plotly"),
     "postgres": ("psycopg",),
     "replay": ("pyarrow",),
@@ -112,9 +112,10 @@ def _database() -> Finding:
 
 
 def _cache_dir() -> Finding:
-    from .. import settings
+    from .. import settings, wiring
 
     folder = settings.read().cache_dir
+    binaries = wiring.binary_cache(settings.read())
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         probe = folder / ".probe"
@@ -122,7 +123,10 @@ def _cache_dir() -> Finding:
         probe.unlink()
     except OSError as error:
         return Finding("cache", False, f"{folder}: {error.strerror}. Name a writable folder in KERNTUNE_CACHE_DIR.")
-    return Finding("cache", True, str(folder))
+    if refusal := binaries.refusal():
+        return Finding("cache", False, refusal, needed=False)
+    usage = binaries.usage()
+    return Finding("cache", True, f"{folder}, {usage.entries:,} binaries kept, {usage.size_bytes / 1e6:,.1f} MB")
 
 
 def _packages() -> list[Finding]:
