@@ -23,11 +23,7 @@ class Lane:
 
     @property
     def default(self) -> Config:
-        """What would run without tuning: the best guess, or the first config there is."""
-        if self.seeds:
-            return self.seeds[0]
-        first: Config = self.feasible[0]
-        return first
+        return default_of(self.feasible, self.seeds)
 
     @property
     def first(self) -> tuple[Config, ...]:
@@ -47,6 +43,14 @@ class Pick:
     def config(self) -> Config:
         config: Config = self.lane.feasible[self.row]
         return config
+
+
+def default_of(feasible: FeasibleSpace, seeds: Sequence[Config]) -> Config:
+    """What would run without tuning: the best guess, or the first config there is."""
+    if seeds:
+        return seeds[0]
+    first: Config = feasible[0]
+    return first
 
 
 def picks(lanes: Sequence[Lane]) -> Iterator[Pick]:

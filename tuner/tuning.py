@@ -21,7 +21,9 @@ from . import settings, wiring
 from .budget import Budget, Spending
 from .hosts import Host
 from .lanes import Lane
+from .measure.readings import warnings
 from .samplers import DEFAULT, check_name, make_sampler
+from .settings import Settings
 from .study import Counts, Study, Trial
 
 
@@ -71,12 +73,7 @@ def run(request: Request, watch: Watch | None = None) -> Report:
     started_s = time.monotonic()
     config = settings.read()
     check_name(request.sampler)
-    op = op_named(request.op)
-    templates = templates_named(request.op, request.templates)
-    host = wiring.open_host(request.device, config)
-    problem = op.problem(host.target.kind, **request.fields)
-    key = RecordKey(problem, host.target, Policy.named(host.target.kind, request.policy))
-    spaces = feasible_spaces(templates, problem, host)
+    host, key, spaces = task_of(request.op, request.fields, request.device, request.templates, request.policy, config)
     store = wiring.open_store(config, request.db_url)
     try:
         digests = [template.digest for template in spaces]
@@ -89,7 +86,7 @@ def run(request: Request, watch: Watch | None = None) -> Report:
     finally:
         store.close()
     if best is None or not isinstance(best.outcome, Measurement):
-        raise NoFeasibleConfig(_nothing_worked(problem, known, interrupted))
+        raise NoFeasibleConfig(_nothing_worked(key.problem, known, interrupted))
     return Report(
         record=best,
         answer=ranking.answer_from(best, best.outcome),
@@ -98,8 +95,22 @@ def run(request: Request, watch: Watch | None = None) -> Report:
         cached=cached,
         interrupted=interrupted,
         seconds=time.monotonic() - started_s,
-        notes=host.notes,
+        notes={**host.notes, **_doubts(best.outcome)},
     )
+
+
+def task_of(
+    op_name: str, fields: Mapping[str, Any], device: str, names: Sequence[str], policy: str, config: Settings
+) -> tuple[Host, RecordKey, dict[KernelTemplate, FeasibleSpace]]:
+    """What the words of a request come to: the host, the key of its times, and what its templates can be there.
+
+    Raises: UsageError, DeviceError, NoFeasibleConfig.
+    """
+    op, templates = op_named(op_name), templates_named(op_name, names)
+    host = wiring.open_host(device, config)
+    problem = op.problem(host.target.kind, **fields)
+    key = RecordKey(problem, host.target, Policy.named(host.target.kind, policy))
+    return host, key, feasible_spaces(templates, problem, host)
 
 
 def feasible_spaces(
@@ -141,7 +152,7 @@ def feasible_among(
             refusals.append(f"{template.name}: no config satisfies: {offer.emptied_by}")
     if not found:
         raise NoFeasibleConfig(
-            f"no template can compute {problem.op} {_words(problem)} on {host.target.name}. {'; '.join(refusals)}."
+            f"no template can compute {problem.op} {words_of(problem)} on {host.target.name}. {'; '.join(refusals)}."
         )
     return found
 
@@ -169,11 +180,11 @@ def _study(
     watch: Watch,
 ) -> Study:
     """Run one study to its end."""
-    _check_memory(key.problem, host)
+    check_memory(key.problem, host)
     engine = host.engine(key.problem, key.policy)
     try:
         spending = Spending(request.budget, time.monotonic)
-        recorded_by = f"{getpass.getuser()}@{socket.gethostname()}"
+        recorded_by = this_user()
         study = Study(key, lanes, engine, store, spending, recorded_by, request.seed, watch.trial)
         study.know(known)
         watch.started(key.problem, host, lanes, spending)
@@ -183,23 +194,35 @@ def _study(
         engine.close()
 
 
-def _check_memory(problem: Problem, host: Host) -> None:
+def this_user() -> str:
+    """Who records are by: user@machine."""
+    return f"{getpass.getuser()}@{socket.gethostname()}"
+
+
+def check_memory(problem: Problem, host: Host) -> None:
     """Arrays, their float64 twins in the check, and the sets that keep caches cold must fit."""
     needed, free = 6 * problem.dim("bytes"), host.memory_bytes()
     if needed > free:
         raise DeviceError(
-            f"{problem.op} {_words(problem)} needs about {needed / 1e9:,.1f} GB to check and time, "
+            f"{problem.op} {words_of(problem)} needs about {needed / 1e9:,.1f} GB to check and time, "
             f"and {host.target.name} has {free / 1e9:,.1f} GB free. Use a smaller shape or a larger machine."
         )
 
 
+def _doubts(measurement: Measurement) -> dict[str, str]:
+    """A note on what spoils the winner's time, if anything does."""
+    said = warnings(measurement.readings)
+    return {"readings": f"while the winner was timed, {' and '.join(said)}: times may be off"} if said else {}
+
+
 def _nothing_worked(problem: Problem, records: Sequence[Record], interrupted: bool) -> str:
     reasons = {f"{r.outcome.kind}: {r.outcome.reason}" for r in records if not isinstance(r.outcome, Measurement)}
-    tried = f"{len(records)} configs were tried for {problem.op} {_words(problem)} and none worked"
+    tried = f"{len(records)} configs were tried for {problem.op} {words_of(problem)} and none worked"
     if interrupted and not records:
         tried = "interrupted before the first result"
     return f"{tried}. {'; '.join(sorted(reasons)[:3])}"
 
 
-def _words(problem: Problem) -> str:
+def words_of(problem: Problem) -> str:
+    """Shape and dtype, as people name a problem of a known op."""
     return f"{op_named(problem.op).shape_of(problem)} {problem['dtype']}"

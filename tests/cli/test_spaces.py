@@ -25,7 +25,7 @@ def show(monkeypatch, capsys):
 
     def shown(*arguments, on="cpu", **device):
         target = a_target(on, **device)
-        host = Host(target, frozenset({"cpu" if on == "cpu" else "triton"}), None, None, {})
+        host = Host(target, frozenset({"cpu"} if on == "cpu" else {"triton", "cuda"}), None, None, {})
         monkeypatch.setattr(wiring, "open_host", lambda name, config: host)
         command = typer.main.get_command(make_app())
         command(["spaces", "show", *arguments], standalone_mode=False)
@@ -61,7 +61,10 @@ def test_the_json_says_all_that_a_space_is(show):
     told = json.loads(show(*GEMM, "--json", on="gpu"))
     assert told.keys() == {"problem", "target", "templates", "unsupported"}
     assert told["target"] == a_target("gpu").as_dict()
-    assert told["unsupported"] == {"c_tiled": "it runs on cpu, not on this gpu"}
+    assert told["unsupported"] == {
+        "c_tiled": "it runs on cpu, not on this gpu",
+        "cuda_simt": "it computes fp32, not bf16",
+    }
     (template,) = (template for template in templates("gemm") if template.name == "triton_tiled")
     space = told["templates"]["triton_tiled"]
     declaration = template.space.declaration
@@ -112,7 +115,7 @@ def test_an_empty_space_names_its_conflict_and_ends_with_exit_3(show, capsys):
 
 def test_an_unknown_template_is_refused_with_the_known_ones(show):
     """As by every command."""
-    with pytest.raises(UnknownName, match=r"c_tiled, triton_tiled .*Did you mean \"c_tiled\"\?"):
+    with pytest.raises(UnknownName, match=r"c_tiled, cuda_simt, triton_tiled .*Did you mean \"c_tiled\"\?"):
         show(*GEMM, "--template", "c_tield")
 
 

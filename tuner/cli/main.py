@@ -7,6 +7,7 @@ import sys
 import typer
 
 from . import exits
+from .bench import bench_group
 from .doctor import doctor
 from .lookup import lookup_group
 from .serve import serve
@@ -27,6 +28,7 @@ def make_app() -> typer.Typer:
     )
     add_tuning_commands(app)
     app.add_typer(lookup_group(), name="lookup")
+    app.add_typer(bench_group(), name="bench")
     app.add_typer(spaces_group(), name="spaces")
     app.command(epilog="Example: tune serve --port 8420")(serve)
     app.command(epilog="Example: tune doctor")(doctor)

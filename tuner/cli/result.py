@@ -6,26 +6,36 @@ import json
 from dataclasses import asdict
 from typing import Any
 
+from ...cache.records import Answer
 from ...cache.wire import answer_to_json
 from ...templates.catalogue import op_named
 from ..tuning import Report
 from .words import duration, rate, tflops, time_of
 
+TIMED = (
+    *("problem", "target", "policy", "template", "config", "digest"),
+    *("median_us", "spread_us", "tflops", "baseline", "speedup"),
+)
+
+
+def timed(answer: Answer) -> dict[str, Any]:
+    """What every command says of a config that was timed: what it is of, its time, and the vendor library's."""
+    told = answer_to_json(answer)
+    told["tflops"] = tflops(answer.problem, answer.median_us)
+    return {name: told[name] for name in TIMED}
+
 
 def as_json(report: Report) -> dict[str, Any]:
     """The fields of INTERFACE's `--json`; times in µs."""
     answer, counts = report.answer, asdict(report.counts)
-    told = answer_to_json(answer)
     spaces = {name: {"size": space.cartesian, "feasible": len(space)} for name, space in report.spaces.items()}
     return {
-        **{name: told[name] for name in ("problem", "target", "policy", "template", "config", "digest")},
-        **{name: told[name] for name in ("median_us", "spread_us")},
-        "tflops": tflops(answer.problem, answer.median_us),
-        **{name: told[name] for name in ("baseline", "speedup")},
+        **timed(answer),
         "trials": counts,
         "space": spaces[answer.template],
         "spaces": spaces,
-        **{name: told[name] for name in ("match", "generation")},
+        "match": answer.match,
+        "generation": answer.generation,
         "cached": report.cached,
         "seconds": round(report.seconds, 3),
     }
