@@ -24,6 +24,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -190,7 +191,8 @@ def kills(given: argparse.Namespace) -> dict[str, Any]:
                 time.sleep(chance.uniform(0, 0.6))
                 children = descendants(study.pid)
                 if chance.random() < 0.5 and children:  # the child first: the study goes on, then ends the same way
-                    os.kill(chance.choice(children), signal.SIGKILL)
+                    with suppress(ProcessLookupError):  # a compiler may have ended by itself
+                        os.kill(chance.choice(children), signal.SIGKILL)
                     time.sleep(chance.uniform(0, 0.6))
                     children = descendants(study.pid)
                 study.kill()
