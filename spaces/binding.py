@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,14 +31,20 @@ def bound_values(declaration: Declaration, constants: Mapping[str, Value], confi
     return env
 
 
-def bound_rules(declaration: Declaration, constants: Mapping[str, Value]) -> tuple[Rule, ...]:
+def domains_of(declaration: Declaration) -> list[Domain]:
+    """What each parameter may be in a diagram, in order."""
+    return [Domain(p.name, p.values, p.name in declaration.conditions) for p in declaration.parameters]
+
+
+def bound_rules(
+    declaration: Declaration, constants: Mapping[str, Value], domains: Sequence[Domain]
+) -> tuple[Rule, ...]:
     """Conditions and constraints, in this order, with constants and derived values put in.
 
-    `constants` are `problem.x` and `target.x` by name.
+    `constants` are `problem.x` and `target.x` by name, `domains` those of the declaration.
     Raises: UnknownName for a name nothing binds, SpaceError for a condition on a later parameter.
     """
     places = {parameter.name: place for place, parameter in enumerate(declaration.parameters)}
-    domains = [Domain(p.name, p.values, p.name in declaration.conditions) for p in declaration.parameters]
     meaning = _meanings(declaration, constants)
 
     def rule(expression: Expr, decides: int | None = None, source: int | None = None) -> Rule:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from .binding import bound_rules, bound_values, constants_of
+from .binding import bound_rules, bound_values, constants_of, domains_of
 from .canonical import digest
 from .config import Config
 from .conflict import smallest_conflict
@@ -24,7 +24,7 @@ from .growth import Budget
 from .neighbourhood import one_changed, one_step
 from .parameters import Parameter
 from .problems import Problem
-from .rules import Domain, Rule
+from .rules import Rule
 from .targets import Target
 
 ABSENT = -1
@@ -58,8 +58,8 @@ class FeasibleSpace(Sequence[Config]):
         self.parameters: tuple[Parameter, ...] = declaration.parameters
         self.memory_bytes = memory_bytes
         self._constants = constants_of(problem, target)
-        self._rules = bound_rules(declaration, self._constants)
-        self._domains = [Domain(p.name, p.values, p.name in declaration.conditions) for p in self.parameters]
+        self._domains = domains_of(declaration)
+        self._rules = bound_rules(declaration, self._constants, self._domains)
         self._product = product_of(self._domains, self._rules, Budget(memory_bytes, declaration.name))
 
     @property

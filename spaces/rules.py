@@ -18,6 +18,10 @@ from .expressions import Env, Expr, Value
 Mask = NDArray[np.bool_]
 
 
+MAX_TABLE_CELLS = 1 << 18
+"""Combinations up to which the truth of a rule that cannot be folded is kept as a table: 2 MiB while it is made."""
+
+
 @dataclass(frozen=True)
 class Domain:
     """What one parameter may be in a diagram: its values by index and, where it is conditional, absent after them."""
@@ -94,7 +98,7 @@ class Rule:
 
         It may fail on combinations that another rule cuts.
         """
-        if not self.folds and self.cells > 1 << 18:
+        if self.cells > MAX_TABLE_CELLS:
             return None
         try:
             return self.table.reshape(-1, self.domains[-1].size)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from functools import reduce
 from typing import Any
 
-from .binding import bound_rules
+from .binding import bound_rules, constants_of, domains_of
 from .errors import SpaceError, UnknownName
 from .expressions import Call, Expr, Symbol
 from .grammar import parse
@@ -32,12 +32,8 @@ def to_t1(space: Space, problem: Problem | None = None, target: Target | None = 
 
     Raises: SpaceError for what T1 cannot say, UnknownName for a name nothing binds.
     """
-    constants: dict[str, Any] = {}
-    for scope, bound in (("problem", problem), ("target", target)):
-        if bound is not None:
-            constants |= {f"{scope}.{name}": value for name, value in bound.symbols().items()}
     declaration = space.declaration
-    rules = bound_rules(declaration, constants)
+    rules = bound_rules(declaration, constants_of(problem, target), domains_of(declaration))
     listed = {parameter.name: parameter.values for parameter in space.parameters}
     # bound_rules keeps the order: conditions as they were declared, then constraints.
     conditions = {name: rule.expression for name, rule in zip(declaration.conditions, rules, strict=False)}

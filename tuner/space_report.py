@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from ..spaces.binding import constants_of
 from ..spaces.declaration import Constraint, Declaration
 from ..spaces.description import Description, Removal
 from ..spaces.expressions import Value
@@ -100,8 +101,7 @@ def _parameters(feasible: FeasibleSpace) -> tuple[ShownParameter, ...]:
 
 
 def _bound(declaration: Declaration, problem: Problem, target: Target) -> dict[str, Value]:
-    known = {f"problem.{name}": value for name, value in problem.symbols().items()}
-    known |= {f"target.{name}": value for name, value in target.symbols().items()}
+    known = constants_of(problem, target)
     return {name: known[name] for name in sorted(declaration.names_read() & known.keys())}
 
 

@@ -115,9 +115,8 @@ class BinaryCache:
                 file.flush()
                 os.fsync(descriptor)  # else a power cut can leave the name with nothing behind it
             os.replace(aside, key + ENTRY, src_dir_fd=folder, dst_dir_fd=folder)
-        except BaseException:
-            remove(folder, aside)
-            raise
+        finally:
+            remove(folder, aside)  # there only if something failed
         self._keep_within_limit(folder, len(data))
 
     def usage(self) -> Usage:

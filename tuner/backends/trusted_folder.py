@@ -82,6 +82,5 @@ def write_whole(path: Path, data: bytes) -> None:
     try:
         aside.write_bytes(data)
         aside.replace(path)
-    except BaseException:
-        aside.unlink(missing_ok=True)
-        raise
+    finally:
+        aside.unlink(missing_ok=True)  # there only if something failed
