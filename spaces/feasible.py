@@ -23,19 +23,15 @@ from .groups import product_of
 from .growth import Budget
 from .neighbourhood import one_changed, one_step
 from .parameters import Parameter
+from .points import ABSENT, IndexTable, Points
 from .problems import Problem
 from .rules import Rule
 from .targets import Target
-
-ABSENT = -1
-"""Value index of a conditional parameter where it does not apply."""
 
 MEMORY_BYTES = 1 << 30
 """What building a space, or listing it, may take unless the caller says otherwise."""
 
 BLOCK_ROWS = 1 << 14
-
-IndexTable = NDArray[np.signedinteger[Any]]
 
 
 class FeasibleSpace(Sequence[Config]):
@@ -59,6 +55,7 @@ class FeasibleSpace(Sequence[Config]):
         self.memory_bytes = memory_bytes
         self._constants = constants_of(problem, target)
         self._domains = domains_of(declaration)
+        self._points = Points(self.parameters, self._domains)
         self._rules = bound_rules(declaration, self._constants, self._domains)
         self._product = product_of(self._domains, self._rules, Budget(memory_bytes, declaration.name))
 
@@ -78,7 +75,7 @@ class FeasibleSpace(Sequence[Config]):
 
     def __iter__(self) -> Iterator[Config]:
         for block in self._product.blocks(BLOCK_ROWS):
-            yield from self._configs(block)
+            yield from self._points.configs(block)
 
     def __contains__(self, config: object) -> bool:
         return isinstance(config, Mapping) and self.find(config) is not None
@@ -128,7 +125,7 @@ class FeasibleSpace(Sequence[Config]):
 
     def find_all(self, configs: Iterable[Mapping[str, Any]]) -> list[int | None]:
         """Positions of many configs, some hundred times faster than one by one."""
-        rows = [self._row(config) for config in configs]
+        rows = [self._points.row(config) for config in configs]
         known = [row for row in rows if row is not None]
         ranks = iter(self._product.ranks(np.stack(known)).tolist() if known else ())
         found = (-1 if row is None else next(ranks) for row in rows)
@@ -152,7 +149,7 @@ class FeasibleSpace(Sequence[Config]):
             return self._matrix
         if "_matrix" in self.__dict__:  # listed before: faster than to count to each position
             return self._matrix[positions]
-        return self._outside(self._product.rows(np.asarray(positions)))
+        return self._points.outside(self._product.rows(np.asarray(positions)))
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -161,10 +158,7 @@ class FeasibleSpace(Sequence[Config]):
 
     def encode(self, rows: IndexTable) -> NDArray[np.float32]:
         """Numbers a model reads [configs, features] for rows of value indices; NaN where a parameter is absent."""
-        missing = [np.full((1, len(p.features)), np.nan) for p in self.parameters]
-        tables = [np.concatenate((p.encoding, gap)) for p, gap in zip(self.parameters, missing, strict=True)]
-        columns = [table[rows[:, place]] for place, table in enumerate(tables)]  # absence, -1, is the last row
-        return np.concatenate(columns, axis=1, dtype=np.float32)
+        return self._points.encoded(rows)
 
     @cached_property
     def _matrix(self) -> IndexTable:
@@ -175,7 +169,7 @@ class FeasibleSpace(Sequence[Config]):
                 f"the {self.total:,} configs of space {self.declaration.name} make a list of more than "
                 f"{self.memory_bytes / 2**20:,.0f} MiB: sample() and [i] need none, or raise memory_bytes= of on()."
             )
-        table = self._outside(product.table())
+        table = self._points.outside(product.table())
         table.flags.writeable = False
         return table
 
@@ -202,9 +196,7 @@ class FeasibleSpace(Sequence[Config]):
         `hamming`: exactly one parameter differs, by any value. `adjacent`: one parameter takes a step to a neighbouring
         value (`Parameter.neighbours_of`), and conditional parameters that come or go with it may have any value.
         """
-        row = self._row(config)
-        if row is None or self._product.ranks(row[None])[0] < 0:
-            raise SpaceError(f"{dict(config)} is not in space {self.declaration.name}: {self.explain(config)}.")
+        row = self._inside(self.index(config))
         if kind not in ("hamming", "adjacent"):
             raise SpaceError(f'neighbours are "hamming" or "adjacent", not {kind!r}.')
         if kind == "hamming":
@@ -213,7 +205,7 @@ class FeasibleSpace(Sequence[Config]):
 
     def around(self, position: int) -> list[int]:
         """Positions of all neighbours of the config at a position, of either kind."""
-        row = self._product.rows(np.array([position]))[0].astype(np.int64)
+        row = self._inside(position)
         near = (
             one_changed(self.parameters, self._product, row),
             one_step(self.parameters, self._domains, self._product, row),
@@ -227,7 +219,7 @@ class FeasibleSpace(Sequence[Config]):
         """How far configs, all or those at these positions, are from a point of value indices: the sum over parameters
         of `Parameter.steps_from`, and 1 for a parameter that is there on one side only."""
         table = self.matrix(positions)
-        costs = self._costs(np.where(np.asarray(indices) == ABSENT, [len(d.values) for d in self._domains], indices))
+        costs = self._points.costs(self._points.inside(np.asarray(indices)))
         distances: NDArray[np.float64] = np.sum([cost[table[:, place]] for place, cost in enumerate(costs)], axis=0)
         return distances
 
@@ -236,22 +228,10 @@ class FeasibleSpace(Sequence[Config]):
 
         Raises: SpaceError for a name or value the space does not have, or where nothing is feasible.
         """
-        row = self._row(config)
+        row = self._points.row(config)
         if row is None or self.total == 0:
             raise SpaceError(f"nothing near {dict(config)}: {self.explain(config) if self.total else self.emptied_by}.")
-        return self._configs(self._product.cheapest(self._costs(row))[None])[0]
-
-    def _costs(self, row: IndexTable) -> list[NDArray[np.float64]]:
-        """By parameter, how far each value index is from that of the row; absence is the last index."""
-        costs = []
-        for parameter, index in zip(self.parameters, row, strict=True):
-            cost = np.ones(len(parameter.values) + 1)
-            if index < len(parameter.values):
-                cost[:-1] = parameter.steps_from(int(index))
-            else:
-                cost[-1] = 0.0
-            costs.append(cost)
-        return costs
+        return self._points.configs(self._product.cheapest(self._points.costs(row))[None])[0]
 
     def bind(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """The config's values together with the derived values that apply to it."""
@@ -269,37 +249,10 @@ class FeasibleSpace(Sequence[Config]):
         except SpaceError:
             return None
 
-    # -- rows and configs -----------------------------------------------------------------------------------------
-
-    def _at(self, ranks: Any) -> list[Config]:
-        return self._configs(self._product.rows(ranks))
-
-    def _configs(self, rows: IndexTable) -> list[Config]:
-        names = [parameter.name for parameter in self.parameters]
-        columns = [[(*p.values, None)[i] for i in rows[:, place]] for place, p in enumerate(self.parameters)]
-        points = zip(*columns, strict=True) if columns else [()] * len(rows)
-        named = (zip(names, values, strict=True) for values in points)
-        if not self.declaration.conditions:
-            return [Config(dict(pairs)) for pairs in named]
-        return [Config({name: value for name, value in pairs if value is not None}) for pairs in named]
-
-    def _row(self, config: Mapping[str, Any]) -> IndexTable | None:
-        """Value indices of a config, that of a missing parameter one past its last; None for what is unknown."""
-        row = np.array([len(parameter.values) for parameter in self.parameters], dtype=np.int64)
-        places = {parameter.name: place for place, parameter in enumerate(self.parameters)}
-        for name, value in config.items():
-            if name not in places or not isinstance(value, int | float | str):
-                return None
-            index = self.parameters[places[name]].places.get(value)
-            if index is None:
-                return None
-            row[places[name]] = index
+    def _inside(self, position: int) -> IndexTable:
+        """The row at a position, absence as a diagram has it."""
+        row: IndexTable = self._product.rows(np.array([position]))[0].astype(np.int64)
         return row
 
-    def _outside(self, table: IndexTable) -> IndexTable:
-        """Absence as -1, where a diagram has it after the last value."""
-        for place, domain in enumerate(self._domains):
-            if domain.conditional:
-                column = table[:, place]
-                column[column == len(domain.values)] = ABSENT
-        return table
+    def _at(self, ranks: Any) -> list[Config]:
+        return self._points.configs(self._product.rows(ranks))

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kerntune.spaces import Space, growth
-from kerntune.spaces.feasible import ABSENT, FeasibleSpace
+from kerntune.spaces.feasible import FeasibleSpace
+from kerntune.spaces.points import ABSENT
 from kerntune.spaces.rules import Rule
 
 WAYS = st.sampled_from(["tables", "folded", "pairs"])

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
-from ...spaces.feasible import ABSENT, FeasibleSpace
+from ...spaces.feasible import FeasibleSpace
+from ...spaces.points import ABSENT
 
 Point = dict[str, Any]  # parameter name -> value index, -1 where it does not apply
 
