@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 
 from kerntune.cache.records import Baseline, Failure, Incident, Measurement
@@ -32,10 +33,15 @@ class FakeEngine:
         self.log.append("compile")
         return made
 
-    def measure(self, artifact: Artifact, seed: int, incumbent_us: float | None = None) -> Measured:
+    def start(self, artifact: Artifact, seed: int, incumbent_us: float | None = None) -> Callable[[], Measured]:
+        return partial(self._measured, self._config(artifact))
+
+    def measure(self, artifact: Artifact, seed: int) -> Measured:
+        return self.start(artifact, seed)()
+
+    def _measured(self, config: Config) -> Measured:
         if self.interrupt_at is not None and len(self.measured) == self.interrupt_at:
             raise KeyboardInterrupt
-        config = self._config(artifact)
         self.measured.append(config)
         self.log.append("measure")
         verdict = self.judge(config)

@@ -39,6 +39,6 @@ class Spending:
     def trials_left(self) -> int:
         return max(0, self.budget.trials - self.trials)
 
-    def is_spent(self) -> bool:
-        """Whether either limit is reached."""
-        return self.trials_left == 0 or self.elapsed_s >= self.budget.time_s
+    def is_spent(self, pending: int = 0) -> bool:
+        """Whether either limit is reached, or will be once `pending` trials are counted."""
+        return self.trials_left <= pending or self.elapsed_s >= self.budget.time_s

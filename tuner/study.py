@@ -1,13 +1,13 @@
 """The study: one search for one problem on one target within one budget.
 
-It asks samplers for configs, has them compiled and measured, and stores each result before it looks at the next one.
+It asks samplers for configs, has them compiled and measured, and stores each result while the device measures the next.
 """
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import islice
@@ -22,6 +22,8 @@ from .budget import Spending
 from .engine.engine import Compiled, Engine
 from .lanes import Lane, Pick, picks
 from .verdicts import baseline_of, judge
+
+Outcome = Measurement | Failure | Incident
 
 INCIDENTS_IN_A_ROW = 3
 """So many troubles of the machine with no result between them end the study."""
@@ -42,6 +44,15 @@ class Compiling:
     pick: Pick
     candidate: Candidate
     result: Future[Compiled]
+    again: bool = False  # the machine was at fault the first time
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What came of a config, not stored yet."""
+
+    made: Compiling
+    outcome: Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,43 +121,62 @@ class Study:
         return self.best
 
     def _search(self) -> None:
+        """While the device is at one candidate, the one before is stored and others are chosen and compiled."""
         waiting = picks(self.lanes)
-        compiling: deque[Compiling] = deque()
+        compiling: list[Compiling] = []
+        tried: Tried | None = None
         try:
-            while not self.spending.is_spent():
-                self._submit(waiting, compiling)
-                if not compiling:
-                    return  # every feasible config was tried
-                self._try(compiling.popleft())
+            self._submit(waiting, compiling)
+            while compiling and not self.spending.is_spent():
+                made = _ready(compiling)
+                begun = self._start(made)
+                if tried is not None:
+                    before, tried = tried, None
+                    self._settle(before, compiling)
+                self._submit(waiting, compiling, in_flight=1)
+                tried = Tried(made, begun())
+                if not (self.engine.overlaps and compiling) or self.spending.is_spent(pending=1):
+                    before, tried = tried, None
+                    self._settle(before, compiling)
+                    self._submit(waiting, compiling)
         finally:
+            if tried is not None:
+                self._settle(tried, compiling)
             for left in compiling:
                 left.result.cancel()
 
-    def _submit(self, waiting: Iterator[Pick], compiling: deque[Compiling]) -> None:
+    def _submit(self, waiting: Iterator[Pick], compiling: list[Compiling], in_flight: int = 0) -> None:
         """Keep every compiler busy; where compiling would disturb the measuring, a batch is made and waited for."""
-        if compiling and not self.engine.overlaps:
+        if (compiling or in_flight) and not self.engine.overlaps:
             return
         ahead = self.engine.workers * (COMPILED_AHEAD if self.engine.overlaps else 1)
-        for pick in islice(waiting, max(0, min(ahead, self.spending.trials_left) - len(compiling))):
+        for pick in islice(waiting, max(0, min(ahead, self.spending.trials_left - in_flight) - len(compiling))):
             candidate = self._candidate(pick)
             compiling.append(Compiling(pick, candidate, self.engine.submit(candidate)))
         if not self.engine.overlaps:
             wait([made.result for made in compiling])
 
-    def _try(self, made: Compiling) -> None:
-        """Measure one candidate, once more if the machine was at fault, and store what came of it."""
-        pick = made.pick
-        outcome = self._measure(made.result.result())
+    def _start(self, made: Compiling) -> Callable[[], Outcome]:
+        """Begin to measure a candidate; the call waits for what comes of it."""
+        compiled = made.result.result()
+        if not isinstance(compiled, Artifact):
+            return lambda: compiled
+        self._measured += 1
+        incumbent_us = None if self.best is None else self.best.ranked_us
+        return self.engine.start(compiled, self.seed + self._measured, incumbent_us)
+
+    def _settle(self, tried: Tried, compiling: list[Compiling]) -> None:
+        """Store what came of a candidate; if the machine was at fault, try it once more, next."""
+        made, outcome = tried.made, tried.outcome
         if isinstance(outcome, Incident):
             self._note(outcome)
-            outcome = self._measure(self.engine.submit(made.candidate).result())
-            if isinstance(outcome, Incident):
-                self._note(outcome)
-                return
+            if not made.again:
+                compiling.insert(0, replace(made, result=self.engine.submit(made.candidate), again=True))
+            return
         self._incidents_in_a_row = 0
-        record = self._record(pick.lane.template, pick.config, outcome)
+        record = self._record(made.pick.lane.template, made.pick.config, outcome)
         self.store.add(record)
-        self._learn(pick, record)
+        self._learn(made.pick, record)
         self.on_trial(Trial(record, self.best))
 
     def _playoff(self) -> None:
@@ -184,13 +214,6 @@ class Study:
         always.add((ranked[0].template_digest, lanes[ranked[0].template_digest].default))
         met = known[:FINALISTS]
         return met + [r for r in ranked if r not in met and (r.template_digest, r.config) in always]
-
-    def _measure(self, compiled: Compiled) -> Measurement | Failure | Incident:
-        if not isinstance(compiled, Artifact):
-            return compiled
-        self._measured += 1
-        incumbent_us = None if self.best is None else self.best.ranked_us
-        return self.engine.measure(compiled, self.seed + self._measured, incumbent_us)
 
     def _learn(self, pick: Pick, record: Record) -> None:
         self.records.append(record)
@@ -230,6 +253,13 @@ class Study:
             recorded_by=self.recorded_by,
             phase=phase,
         )
+
+
+def _ready(compiling: list[Compiling]) -> Compiling:
+    """The first chosen of those that are compiled, taken out: one that compiles long holds up no other."""
+    wait([made.result for made in compiling], return_when=FIRST_COMPLETED)
+    place = next(place for place, made in enumerate(compiling) if made.result.done())
+    return compiling.pop(place)
 
 
 def _rank(record: Record) -> tuple[bool, float, str]:

@@ -123,8 +123,8 @@ class Saboteur:
         done.set_result(self._kernels[self.plan[candidate.config]])
         return done
 
-    def measure(self, artifact, seed, incumbent_us=None):
-        return self._engine.measure(artifact, seed, incumbent_us)
+    def start(self, artifact, seed, incumbent_us=None):
+        return self._engine.start(artifact, seed, incumbent_us)
 
     def playoff(self, artifacts, seed):
         return self._engine.playoff(artifacts, seed)

@@ -1,7 +1,6 @@
 """The study loop, over fakes: no compiler, no clock, no child process."""
 
-import time
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 
 import pytest
 from builders import a_target
@@ -79,16 +78,17 @@ def test_failures_are_records_and_never_win():
     assert best.config["NRV"] <= 2
 
 
-def test_an_incident_is_tried_once_more_and_not_blamed_on_the_config():
-    """The machine's trouble is kept apart from records."""
+@pytest.mark.parametrize(("overlaps", "again"), [(True, 2), (False, 1)])
+def test_an_incident_is_tried_once_more_and_not_blamed_on_the_config(overlaps, again):
+    """The machine's trouble is kept apart from records; the device may be at the next candidate already."""
     troubles = iter([Incident("memory killer", "killed")])
-    engine = FakeEngine(lambda c: next(troubles, None) or by_depth(c))
+    engine = FakeEngine(lambda c: next(troubles, None) or by_depth(c), overlaps=overlaps)
     noted = []
     store = MemoryStore()
     store.add_incident = lambda key, incident: noted.append(incident)
     study = a_study(engine, store, trials=5)
     study.run()
-    assert engine.measured[0] == engine.measured[1]
+    assert engine.measured[0] == engine.measured[again]
     assert Counts.of(study.records) == Counts(measured=5, failed=0, rejected=0)
     assert noted == [Incident("memory killer", "killed")]
 
@@ -164,10 +164,10 @@ def test_incidents_with_results_between_them_do_not_end_a_study():
 
 
 def test_compilers_work_ahead_of_a_device_that_they_do_not_disturb():
-    """Two candidates a compiler are asked for before the first is measured, and one more for each that is."""
+    """Two candidates a compiler are asked for before the first is measured, and one more while each is."""
     engine = FakeEngine(by_depth, workers=3)
     a_study(engine, trials=12).run()
-    assert engine.log[:9] == ["compile"] * 6 + ["measure", "compile", "measure"]
+    assert engine.log[:10] == ["compile"] * 7 + ["measure", "compile", "measure"]
     assert engine.log[:24].count("compile") == 12
 
 
@@ -178,20 +178,26 @@ def test_nothing_is_compiled_while_the_processor_that_compiles_is_measured():
     assert engine.log[:12] == (["compile"] * 3 + ["measure"] * 3) * 2
 
 
-def test_candidates_are_measured_in_the_order_they_were_chosen_however_long_each_compiles():
-    """The search goes the same way on a busy machine."""
+def test_one_that_compiles_long_holds_up_no_other():
+    """The first chosen of those that are ready is measured next; the device waits for none while one is."""
 
-    class Slow(FakeEngine):
-        pool = ThreadPoolExecutor(4)
-
+    class FirstLast(FakeEngine):
         def submit(self, candidate):
             made = super().submit(candidate)
-            return self.pool.submit(lambda: time.sleep(len(self.candidates) % 3 / 100) or made.result())
+            if len(self.candidates) > 1:
+                return made
+            self.late = (Future(), made.result())
+            return self.late[0]
 
-    quick, slow = FakeEngine(by_depth, workers=4), Slow(by_depth, workers=4)
-    a_study(quick, trials=16).run()
-    a_study(slow, trials=16).run()
-    assert slow.measured == quick.measured
+        def _measured(self, config):
+            if len(self.measured) == 7:
+                self.late[0].set_result(self.late[1])
+            return super()._measured(config)
+
+    engine = FirstLast(by_depth, workers=4)
+    a_study(engine, trials=16).run()
+    chosen = [candidate.config for candidate in engine.candidates[:16]]
+    assert engine.measured[:16] == chosen[1:9] + chosen[:1] + chosen[9:]
 
 
 def test_what_is_still_compiled_at_the_end_is_called_off():
@@ -204,15 +210,15 @@ def test_what_is_still_compiled_at_the_end_is_called_off():
 
     engine = Never(by_depth, workers=4, interrupt_at=2)
     a_study(engine).run()
-    assert len(engine.waiting) == 10
+    assert len(engine.waiting) == 8 + 3  # one more is asked for while each is measured
     assert all(left.cancelled() for left in engine.waiting[3:])
 
 
 class RacingEngine(FakeEngine):
     """Gives up configs of NRV > 1, with the flattering times of a short race."""
 
-    def measure(self, *args, **kwargs):
-        outcome = super().measure(*args, **kwargs)
+    def _measured(self, config):
+        outcome = super()._measured(config)
         raced_out = self.measured[-1]["NRV"] > 1
         return Measurement((1.0,), raced_out=True) if raced_out else outcome
 

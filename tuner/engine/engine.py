@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Protocol
@@ -37,11 +37,15 @@ class Engine(Protocol):
     def submit(self, candidate: Candidate) -> Future[Compiled]:
         """Compile as soon as a worker is free, in the order of the calls."""
 
-    def measure(self, artifact: Artifact, seed: int, incumbent_us: float | None = None) -> Measured:
-        """Check on fresh inputs, then time. Tried twice before a time-out is the config's own.
+    def start(self, artifact: Artifact, seed: int, incumbent_us: float | None = None) -> Callable[[], Measured]:
+        """Begin to check on fresh inputs and to time; what comes back is called once, before the next, and waits.
 
-        A candidate that is clearly slower than `incumbent_us` may be timed less.
+        Nothing begins before that call on a processor, where what the caller does meanwhile would disturb it. Tried
+        twice before a time-out is the config's own. A candidate clearly slower than `incumbent_us` may be timed less.
         """
+
+    def measure(self, artifact: Artifact, seed: int) -> Measured:
+        """Start, and wait."""
 
     def playoff(self, artifacts: Mapping[str, Artifact], seed: int) -> PlayoffResult | Failure | Incident:
         """Time contenders and the vendor library interleaved."""

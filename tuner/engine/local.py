@@ -7,8 +7,9 @@ import shutil
 import signal
 import statistics
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
 
@@ -18,12 +19,15 @@ from ...spaces.problems import Problem
 from ...templates.template import Candidate
 from ..backends.artifact import Artifact, Backend, ChildSpec
 from ..measure.playoff import VENDOR
-from ..sessions.session import Crash, Message, Session, TimedOut
+from ..sessions.session import Crash, Message, Reply, Session, TimedOut
 from .device_lock import DeviceBusy, DeviceLock
 from .engine import Compiled, Measured, PlayoffResult
 
 MEASURE_S = 0.06
 """Timed seconds of one candidate: enough for a median within a few percent, which the playoff then settles."""
+
+MEASURE_CALLS = 14
+"""Most calls of a kernel that one measurement waits for: three checked, a warm-up, two blocks of five."""
 
 PLAYOFF_S = 6.0
 """Most that the rounds may take, once there are three; fewer where the winner is settled before."""
@@ -36,6 +40,8 @@ DEVICE_WAIT_S = 120.0
 
 SLOWEST_FLOPS = {"cpu": 2e9, "cuda": 1e11}
 """Work per second below which a kernel counts as hung: a naive loop on one core or on a GPU does that much."""
+
+Verdict = Message | Failure | Incident
 
 
 class LocalEngine:
@@ -51,7 +57,7 @@ class LocalEngine:
         workers: int,
     ) -> None:
         self.workers, self.overlaps = workers, not child.device.startswith("cpu")
-        self._lock = DeviceLock(child.lock)
+        self._lock, self._held = DeviceLock(child.lock), ExitStack()
         self._request: Message = {"problem": problem.as_dict(), "policy": policy.as_dict()}
         self._work_s = problem.dim("flops") / SLOWEST_FLOPS[child.device.partition(":")[0]]
         self._backends = backends
@@ -62,25 +68,26 @@ class LocalEngine:
     def submit(self, candidate: Candidate) -> Future[Compiled]:
         return self._pool.submit(self._compile, candidate)
 
-    def measure(self, artifact: Artifact, seed: int, incumbent_us: float | None = None) -> Measured:
+    def start(self, artifact: Artifact, seed: int, incumbent_us: float | None = None) -> Callable[[], Measured]:
         request = {"do": "measure", "artifact": artifact.as_dict(), "seed": seed, "time_s": MEASURE_S}
         request["incumbent_us"] = incumbent_us
-        outcome = self._measure(request)
-        if isinstance(outcome, Failure) and (outcome.kind == "timeout" or "out of memory" in outcome.reason):
-            outcome = self._measure(request)  # a busy machine is slow once; a slow config is slow twice
-        return outcome
+        if not self.overlaps:
+            return lambda: self._measured(self._begin(request, MEASURE_CALLS), request)
+        begun = self._begin(request, MEASURE_CALLS)
+        return lambda: self._measured(begun, request)
+
+    def measure(self, artifact: Artifact, seed: int) -> Measured:
+        return self.start(artifact, seed)()
 
     def playoff(self, artifacts: Mapping[str, Artifact], seed: int) -> PlayoffResult | Failure | Incident:
         named = {name: artifact.as_dict() for name, artifact in artifacts.items()}
-        reply = self._ask(
-            {"do": "playoff", "artifacts": named, "seed": seed, "time_s": PLAYOFF_S}, 20 * len(named) + 20
-        )
-        if not isinstance(reply, dict):
-            return reply
-        return _playoff_result(reply)
+        request = {"do": "playoff", "artifacts": named, "seed": seed, "time_s": PLAYOFF_S}
+        reply = self._begin(request, 20 * len(named) + 20)()
+        return _playoff_result(reply) if isinstance(reply, dict) else reply
 
     def close(self) -> None:
         self._session.close()
+        self._held.close()
         self._pool.shutdown(wait=True, cancel_futures=True)
         for backend in self._backends.values():
             backend.close()
@@ -89,29 +96,42 @@ class LocalEngine:
     def _compile(self, candidate: Candidate) -> Compiled:
         return self._backends[candidate.backend].compile(candidate, self._folder)
 
-    def _measure(self, request: Message) -> Measured:
-        reply = self._ask(request, calls=14)  # three checked runs, a warm-up, two blocks of five
-        return reply if not isinstance(reply, dict) else _measurement(reply)
+    def _measured(self, begun: Callable[[], Verdict], request: Message) -> Measured:
+        reply = begun()
+        if isinstance(reply, Failure) and (reply.kind == "timeout" or "out of memory" in reply.reason):
+            reply = self._begin(request, MEASURE_CALLS)()  # a busy machine is slow once; a slow config is slow twice
+        return _measurement(reply) if isinstance(reply, dict) else reply
 
-    def _ask(self, request: Message, calls: int) -> Message | Failure | Incident:
-        """The child's reply; its faults and the kernel's as values. `calls`: how often the kernel may run."""
+    def _begin(self, request: Message, calls: int) -> Callable[[], Verdict]:
+        """Send a request while the device is held; the call waits. `calls`: how often the kernel may run."""
         timeout_s = GRACE_S + 3 * request["time_s"] + calls * self._work_s
         try:
-            with self._lock.held(DEVICE_WAIT_S):
-                reply = self._session.ask({**self._request, **request}, timeout_s)
+            self._held.enter_context(self._lock.held(DEVICE_WAIT_S))
         except DeviceBusy as busy:
-            return Incident("device busy", str(busy))
-        if isinstance(reply, TimedOut):
-            return Failure("timeout", f"no answer within {reply.after_s:.0f} s; the process was killed")
-        if isinstance(reply, Crash):
-            if reply.signal == signal.SIGKILL:
-                return Incident("memory killer", f"the measuring process was {reply.detail}")
-            return Failure("runtime", f"the measuring process was {reply.detail}" if reply.signal else reply.detail)
-        if "failure" in reply:
-            return Failure(**reply["failure"])
-        if "incident" in reply:
-            return Incident(**reply["incident"])
-        return reply
+            incident = Incident("device busy", str(busy))
+            return lambda: incident
+        pending = self._session.begin({**self._request, **request}, timeout_s)
+
+        def finish() -> Verdict:
+            with self._held:
+                return _verdict(pending())
+
+        return finish
+
+
+def _verdict(reply: Reply) -> Verdict:
+    """The child's reply; its faults and the kernel's as values."""
+    if isinstance(reply, TimedOut):
+        return Failure("timeout", f"no answer within {reply.after_s:.0f} s; the process was killed")
+    if isinstance(reply, Crash):
+        if reply.signal == signal.SIGKILL:
+            return Incident("memory killer", f"the measuring process was {reply.detail}")
+        return Failure("runtime", f"the measuring process was {reply.detail}" if reply.signal else reply.detail)
+    if "failure" in reply:
+        return Failure(**reply["failure"])
+    if "incident" in reply:
+        return Incident(**reply["incident"])
+    return reply
 
 
 def _measurement(reply: Message) -> Measurement:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +35,9 @@ class TimedOut:
     after_s: float
 
 
+Reply = Message | Crash | TimedOut
+
+
 class Session:
     """One child process, started when first needed and again after it died. Not thread-safe."""
 
@@ -46,23 +49,30 @@ class Session:
         self._opening = opening
         self._open_timeout_s = open_timeout_s
         self._process: subprocess.Popen[bytes] | None = None
+        self._owes_reply = False
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 -- lives as long as the session
 
-    def ask(self, request: Message, timeout_s: float) -> Message | Crash | TimedOut:
+    def ask(self, request: Message, timeout_s: float) -> Reply:
         """The child's reply. After a Crash or TimedOut the next call starts a new child."""
-        if self._process is None:
-            self._start()
-            if self._opening is not None:
-                opened = self._exchange(self._opening, self._open_timeout_s)
-                if not isinstance(opened, dict) or "ok" not in opened:
-                    self.kill()
-                    if isinstance(opened, dict) and "incident" in opened:  # the device's own words
-                        return {"incident": opened["incident"]}
-                    return {"incident": {"kind": "device", "reason": f"{opened} when it was opened"}}
-        reply = self._exchange(request, timeout_s)
-        if isinstance(reply, dict) and reply.pop("last", False):  # the child says that its device is lost to it
+        return self.begin(request, timeout_s)()
+
+    def begin(self, request: Message, timeout_s: float) -> Callable[[], Reply]:
+        """Send a request; what comes back is called once, and waits for the reply, `timeout_s` from now at most."""
+        if self._owes_reply:  # to whoever did not wait for it
             self.kill()
-        return reply
+        if self._process is None:
+            refusal = self._open()
+            if refusal is not None:
+                return lambda: refusal
+        pending = self._send(request, timeout_s)
+
+        def finish() -> Reply:
+            reply = pending()
+            if isinstance(reply, dict) and reply.pop("last", False):  # the child says that its device is lost to it
+                self.kill()
+            return reply
+
+        return finish
 
     def kill(self) -> None:
         """End the child and every process of its group. Idempotent."""
@@ -75,7 +85,7 @@ class Session:
             with contextlib.suppress(OSError):
                 if pipe is not None:
                     pipe.close()
-        self._process = None
+        self._process, self._owes_reply = None, False
 
     def close(self) -> None:
         """End the child and let go of its log. Idempotent."""
@@ -96,22 +106,43 @@ class Session:
             bufsize=0,
         )
 
-    def _exchange(self, request: Message, timeout_s: float) -> Message | Crash | TimedOut:
+    def _open(self) -> Message | None:
+        """Start the child and have it open its device; the incident if that fails."""
+        self._start()
+        if self._opening is None:
+            return None
+        opened = self._send(self._opening, self._open_timeout_s)()
+        if isinstance(opened, dict) and "ok" in opened:
+            return None
+        self.kill()
+        if isinstance(opened, dict) and "incident" in opened:  # the device's own words
+            return {"incident": opened["incident"]}
+        return {"incident": {"kind": "device", "reason": f"{opened} when it was opened"}}
+
+    def _send(self, request: Message, timeout_s: float) -> Callable[[], Reply]:
         assert self._process is not None
         assert self._process.stdin is not None
         deadline_s = time.monotonic() + timeout_s
-        reply = None
+        self._owes_reply = True
         try:
             self._process.stdin.write(encode(request))
+        except BrokenPipeError as error:
+            crash = self._crash(error)
+            return lambda: crash
+        return lambda: self._receive(deadline_s, timeout_s)
+
+    def _receive(self, deadline_s: float, timeout_s: float) -> Reply:
+        try:
             header = self._read(4, deadline_s)
             reply = decode(self._read(body_length(header), deadline_s))
+            self._owes_reply = False
             return reply
         except TimeoutError:
             return TimedOut(timeout_s)
-        except (BadFrame, EOFError, BrokenPipeError) as error:
+        except (BadFrame, EOFError) as error:
             return self._crash(error)
         finally:
-            if reply is None:  # Ctrl-C too: what the child says next would answer nobody
+            if self._owes_reply:  # Ctrl-C too: what the child says next would answer nobody
                 self.kill()
 
     def _read(self, count: int, deadline_s: float) -> bytes:
