@@ -52,6 +52,7 @@ class Measurement:
     deterministic: bool | None = None  # the same bits from the same inputs; None: not looked at
     raced_out: bool = False  # given up early, clearly slower than the best by then: no winner, no finalist
     readings: Mapping[str, Any] | None = field(default=None, hash=False)  # of the device meanwhile; plain JSON values
+    uses: Mapping[str, Any] | None = field(default=None, hash=False)  # what the kernel is made of: Artifact.uses
 
     def __post_init__(self) -> None:
         if not self.samples_us or not all(0 < sample < float("inf") for sample in self.samples_us):

@@ -41,7 +41,7 @@ def at_the_door(record: Record) -> Record:
 def _clean_outcome(outcome: Measurement | Failure) -> Measurement | Failure:
     if isinstance(outcome, Failure):
         return Failure(outcome.kind, clean_text(outcome.reason))
-    return replace(outcome, readings=_clean_value(outcome.readings)) if outcome.readings else outcome
+    return replace(outcome, readings=_clean_value(outcome.readings), uses=_clean_value(outcome.uses))
 
 
 def _clean_value(value: Any) -> Any:

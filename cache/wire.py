@@ -75,6 +75,7 @@ def details_to_json(measurement: Measurement) -> dict[str, Any]:
         "deterministic": measurement.deterministic,
         "raced_out": measurement.raced_out or None,
         "readings": None if measurement.readings is None else dict(measurement.readings),
+        "uses": None if measurement.uses is None else dict(measurement.uses),
     }
     return {name: value for name, value in said.items() if value is not None}
 
@@ -82,12 +83,12 @@ def details_to_json(measurement: Measurement) -> dict[str, Any]:
 def measurement_from_json(samples_us: Sequence[float], details: Mapping[str, Any]) -> Measurement:
     """The measurement of these samples; keys of a newer kerntune are passed over. Raises: UsageError, ValueError."""
     deterministic, raced_out = details.get("deterministic"), details.get("raced_out", False)
-    readings = details.get("readings")
+    readings, uses = details.get("readings"), details.get("uses")
     if not isinstance(deterministic, bool | None) or not isinstance(raced_out, bool):
         raise UsageError("deterministic and raced_out are true or false.")
-    if not isinstance(readings, dict | None):
-        raise UsageError("readings are names with values.")
-    return Measurement(tuple(samples_us), deterministic, raced_out, readings)
+    if not isinstance(readings, dict | None) or not isinstance(uses, dict | None):
+        raise UsageError("readings and uses are names with values.")
+    return Measurement(tuple(samples_us), deterministic, raced_out, readings, uses)
 
 
 def verdict_to_json(verdict: Verdict) -> dict[str, Any]:

@@ -90,6 +90,7 @@ def test_what_is_no_answer_is_refused(change):
     [
         Measurement((1.0,)),
         Measurement((1.0, 2.0), deterministic=False, raced_out=True, readings={"after": {"power_w": 700.5}}),
+        Measurement((1.0,), uses={"registers": 168, "instructions": {"HGMMA": 16}}),
     ],
 )
 def test_a_measurement_crosses_the_wire_unchanged(measurement):
@@ -110,7 +111,7 @@ def test_what_a_newer_kerntune_says_of_a_measurement_is_passed_over():
     assert verdict_from_json(verdict_to_json(verdict) | {"weather": "fine"}) == verdict
 
 
-@pytest.mark.parametrize("details", [{"raced_out": "no"}, {"deterministic": 1}, {"readings": [1]}])
+@pytest.mark.parametrize("details", [{"raced_out": "no"}, {"deterministic": 1}, {"readings": [1]}, {"uses": 168}])
 def test_what_are_no_details_is_refused(details):
     """Foreign text is checked at the wire."""
     with pytest.raises(UsageError):

@@ -39,7 +39,7 @@ class StoreContract:
         assert store.records(a_key()) == store.candidates("gemm") == [record]
 
     def test_what_a_time_rests_on_comes_back_as_it_was_added(self, store: Store) -> None:
-        """Readings, the verdict of a playoff, the speedup by paired rounds."""
+        """Readings, what the kernel uses, the verdict of a playoff, the speedup by paired rounds."""
         readings = {
             "device": "gpu",
             "before": {"sm_mhz": 1980, "throttled_by": ["power"], "power_w": None},
@@ -47,7 +47,7 @@ class StoreContract:
         }
         record = replace(
             a_record(phase="playoff", baseline=Baseline("cublas", (9.87, 9.9), 1 / 3, (0.25, 0.5))),
-            outcome=Measurement((10.0, 1 / 3), deterministic=True, readings=readings),
+            outcome=Measurement((10.0, 1 / 3), deterministic=True, readings=readings, uses={"registers": 168}),
             verdict=Verdict(ranked_us=0.3, confidence=1 - 2**-6, rounds=2, tied_with=("e" * 32,)),
         )
         raced_out = _raced_out(a_record(minutes=1, us=3.0))

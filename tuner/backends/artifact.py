@@ -25,6 +25,19 @@ class Artifact:
     spill_bytes: int = 0  # of one thread
     before: tuple[Artifact, ...] = ()  # of `launch.before`, in order
 
+    @property
+    def uses(self) -> dict[str, int] | None:
+        """What a compiler for GPUs says of the kernel: bytes of shared memory per block, registers and spills per
+        thread; None where it says nothing."""
+        if not self.threads_per_block:
+            return None
+        return {
+            "threads_per_block": self.threads_per_block,
+            "smem_bytes": self.smem_bytes + self.static_smem_bytes,
+            "registers": self.registers,
+            "spill_bytes": self.spill_bytes,
+        }
+
     def as_dict(self) -> dict[str, Any]:
         launch = asdict(self.launch) | {"before": []}  # each of `before` has its own
         return asdict(self) | {"path": str(self.path), "launch": launch, "before": [a.as_dict() for a in self.before]}

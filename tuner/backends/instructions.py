@@ -1,4 +1,4 @@
-"""Which instructions a kernel is made of: tensor cores or not, asynchronous copies or not. 0.3 s each: on request.
+"""Which instructions a kernel is made of: tensor cores or not, asynchronous copies or not. 0.3 s each: for finalists.
 
 The disassembler is the CUDA toolkit's on PATH, or the one that Triton's package brings.
 """
@@ -11,6 +11,9 @@ import shutil
 import subprocess
 from collections import Counter
 from pathlib import Path
+from typing import Any
+
+from .artifact import Artifact
 
 DISASSEMBLE_TIMEOUT_S = 60.0
 
@@ -25,6 +28,13 @@ def find_disassembler() -> str | None:
     folders = triton.submodule_search_locations or () if triton is not None else ()
     bundled = (Path(folder) / "backends" / "nvidia" / "bin" / "nvdisasm" for folder in folders)
     return next((str(path) for path in bundled if path.exists()), None)
+
+
+def inspected(artifact: Artifact) -> dict[str, Any] | None:
+    """What an artifact's kernel uses, its instructions among it; None where nothing is known of it."""
+    uses = artifact.uses
+    mix = instruction_mix(artifact.path) if uses and artifact.path.suffix == ".cubin" else None
+    return {**uses, "instructions": mix} if uses and mix else uses
 
 
 def instruction_mix(cubin: Path) -> dict[str, int] | None:

@@ -8,16 +8,18 @@ import signal
 import statistics
 import tempfile
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from ...cache.records import Baseline, Failure, Incident, Measurement, Policy
 from ...spaces.errors import DeviceError
 from ...spaces.problems import Problem
 from ...templates.template import Candidate
 from ..backends.artifact import Artifact, Backend, ChildSpec
+from ..backends.instructions import inspected
 from ..measure.playoff import VENDOR
 from ..sessions.session import Crash, Message, Reply, Session, TimedOut
 from .device_lock import DeviceBusy, DeviceLock
@@ -42,6 +44,8 @@ SLOWEST_FLOPS = {"cpu": 2e9, "cuda": 1e11}
 """Work per second below which a kernel counts as hung: a naive loop on one core or on a GPU does that much."""
 
 Verdict = Message | Failure | Incident
+
+Uses = Mapping[str, Any] | None
 
 
 class LocalEngine:
@@ -72,9 +76,9 @@ class LocalEngine:
         request = {"do": "measure", "artifact": artifact.as_dict(), "seed": seed, "time_s": MEASURE_S}
         request["incumbent_us"] = incumbent_us
         if not self.overlaps:
-            return lambda: self._measured(self._begin(request, MEASURE_CALLS), request)
+            return lambda: self._measured(self._begin(request, MEASURE_CALLS), request, artifact)
         begun = self._begin(request, MEASURE_CALLS)
-        return lambda: self._measured(begun, request)
+        return lambda: self._measured(begun, request, artifact)
 
     def measure(self, artifact: Artifact, seed: int) -> Measured:
         return self.start(artifact, seed)()
@@ -82,8 +86,11 @@ class LocalEngine:
     def playoff(self, artifacts: Mapping[str, Artifact], seed: int) -> PlayoffResult | Failure | Incident:
         named = {name: artifact.as_dict() for name, artifact in artifacts.items()}
         request = {"do": "playoff", "artifacts": named, "seed": seed, "time_s": PLAYOFF_S}
+        looking = {name: self._pool.submit(inspected, artifact) for name, artifact in artifacts.items()}
+        if not self.overlaps:
+            wait(looking.values())
         reply = self._begin(request, 20 * len(named) + 20)()
-        return _playoff_result(reply) if isinstance(reply, dict) else reply
+        return _playoff_result(reply, {n: u.result() for n, u in looking.items()}) if isinstance(reply, dict) else reply
 
     def close(self) -> None:
         self._session.close()
@@ -96,11 +103,11 @@ class LocalEngine:
     def _compile(self, candidate: Candidate) -> Compiled:
         return self._backends[candidate.backend].compile(candidate, self._folder)
 
-    def _measured(self, begun: Callable[[], Verdict], request: Message) -> Measured:
+    def _measured(self, begun: Callable[[], Verdict], request: Message, artifact: Artifact) -> Measured:
         reply = begun()
         if isinstance(reply, Failure) and (reply.kind == "timeout" or "out of memory" in reply.reason):
             reply = self._begin(request, MEASURE_CALLS)()  # a busy machine is slow once; a slow config is slow twice
-        return _measurement(reply) if isinstance(reply, dict) else reply
+        return _measurement(reply, artifact.uses) if isinstance(reply, dict) else reply
 
     def _begin(self, request: Message, calls: int) -> Callable[[], Verdict]:
         """Send a request while the device is held; the call waits. `calls`: how often the kernel may run."""
@@ -134,19 +141,19 @@ def _verdict(reply: Reply) -> Verdict:
     return reply
 
 
-def _measurement(reply: Message) -> Measurement:
-    return Measurement(
-        tuple(reply["samples_us"]), reply.get("deterministic"), reply["raced_out"], readings=reply.get("readings")
-    )
+def _measurement(reply: Message, uses: Uses) -> Measurement:
+    samples = tuple(reply["samples_us"])
+    return Measurement(samples, reply.get("deterministic"), reply["raced_out"], reply.get("readings"), uses)
 
 
-def _playoff_result(reply: Message) -> PlayoffResult:
+def _playoff_result(reply: Message, uses: Mapping[str, Uses]) -> PlayoffResult:
     rounds: dict[str, list[list[float]]] = reply["rounds_us"]
     samples = {name: tuple(chain.from_iterable(taken)) for name, taken in rounds.items()}
     medians = {name: tuple(map(statistics.median, taken)) for name, taken in rounds.items()}
     vendor = None if reply["vendor"] is None else Baseline(reply["vendor"], samples.pop(VENDOR))
-    measurements = {name: Measurement(taken, readings=reply.get("readings")) for name, taken in samples.items()}
-    return PlayoffResult(measurements, vendor, medians, medians.pop(VENDOR, ()))
+    readings = reply.get("readings")
+    measured = {name: Measurement(taken, readings=readings, uses=uses[name]) for name, taken in samples.items()}
+    return PlayoffResult(measured, vendor, medians, medians.pop(VENDOR, ()))
 
 
 def _study_folder(cache_dir: Path) -> Path:
