@@ -19,6 +19,7 @@ from .engine.engine import Engine, PlayoffResult
 from .hosts import Host
 from .named_config import Choice, config_named, default_config
 from .tuning import check_memory, task_of, this_user, words_of
+from .verdicts import baseline_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,5 +166,5 @@ def _record(
         outcome=outcome,
         recorded_at=datetime.now(UTC),
         recorded_by=this_user(),
-        baseline=result.baseline if result else None,
+        baseline=baseline_of(result, "config") if result else None,
     )

@@ -112,7 +112,6 @@ def _print(report: Report) -> None:
     from rich.markup import escape
 
     from ...cache.records import Failure
-    from ..lookup import answer_from
     from .words import rate, time_of
 
     console = Console(highlight=False, soft_wrap=True)
@@ -123,8 +122,11 @@ def _print(report: Report) -> None:
     spread, pace = time_of(measured.spread_us), rate(report.record.key.problem, measured.median_us)
     console.print(f"time      {time_of(measured.median_us)} ± {spread}, {pace}; the numbers are right")
     if baseline:
-        speedup = answer_from(report.record, measured).speedup or 0.0
-        console.print(f"vendor    {time_of(baseline.median_us)}: the config is {speedup:.2f} × {escape(baseline.name)}")
+        how = f"{baseline.speedup or 0.0:.3f} × {escape(baseline.name)}, round by round"
+        if baseline.speedup_interval:
+            low, high = baseline.speedup_interval
+            how += f" (95 %: {low:.3f} to {high:.3f})"
+        console.print(f"vendor    {time_of(baseline.median_us)}: the config is {how}")
     default = report.default_time
     if isinstance(default, Failure):
         console.print(f"default   {escape(f'{default.kind}: {default.reason}')}")
