@@ -2,26 +2,19 @@
 
 import re
 import resource
-from collections import Counter
-from concurrent.futures import Future
 
 import kernels
 import pytest
 from builders import a_target
-from fakes import Clock
-from kerntune.cache.memory import MemoryStore
 from kerntune.cache.records import Failure, Measurement, Policy, RecordKey
 from kerntune.templates.catalogue import op_named, templates_named
 from kerntune.tuner.backends.compilers import find_compiler
 from kerntune.tuner.backends.cpu import CpuBackend, child_spec
-from kerntune.tuner.budget import Budget, Spending
 from kerntune.tuner.engine import local
 from kerntune.tuner.engine.local import LocalEngine
-from kerntune.tuner.lanes import Lane
 from kerntune.tuner.measure.host_memory import data_bytes
-from kerntune.tuner.samplers import make_sampler
 from kerntune.tuner.sessions.session import Session
-from kerntune.tuner.study import Study
+from saboteur import sabotaged
 
 pytestmark = pytest.mark.compiler
 
@@ -101,54 +94,9 @@ def test_a_device_that_does_not_open_is_an_incident_in_its_own_words():
     assert reply["incident"]["reason"].startswith('"tpu" is no device a child can open')
 
 
-class Saboteur:
-    """An engine in which one candidate in five is replaced by a faulty kernel, each kind in turn, the others right."""
-
-    overlaps = False
-    workers = 2
-
-    def __init__(self, engine, folder):
-        self._engine = engine
-        self._kernels = {name: kernels.build(folder, name) for name in ("right", *FAULTS)}
-        self._submitted = 0
-        self.plan = {}
-
-    def submit(self, candidate):
-        turn = self._submitted
-        if candidate.config not in self.plan:
-            self._submitted += 1
-            names = list(FAULTS)
-            self.plan[candidate.config] = names[turn // 5 % len(names)] if turn % 5 == 3 else "right"
-        done = Future()
-        done.set_result(self._kernels[self.plan[candidate.config]])
-        return done
-
-    def start(self, artifact, seed, incumbent_us=None):
-        return self._engine.start(artifact, seed, incumbent_us)
-
-    def playoff(self, artifacts, seed):
-        return self._engine.playoff(artifacts, seed)
-
-    def close(self):
-        pass
-
-
 @pytest.mark.slow
 def test_a_study_of_200_kernels_with_40_faulty_ones_loses_nothing_and_believes_none(engine, tmp_path):
     """Every fault is told by its kind, every right kernel is measured, and the winner is a right one."""
     (template,) = templates_named("gemm", ["c_tiled"])
-    feasible = template.feasible(PROBLEM, TARGET)
-    lanes = [Lane(template, feasible, make_sampler("random", feasible, seed=1), ())]
-    key, store, saboteur = RecordKey(PROBLEM, TARGET, POLICY), MemoryStore(), Saboteur(engine, tmp_path)
-    study = Study(key, lanes, saboteur, store, Spending(Budget(200, 1e9), Clock()), "me@here", seed=1)
-
-    best = study.run()
-
-    assert Counter(Counter(saboteur.plan.values()).values())[160] == 1
-    assert len(study.records) == 200
-    expected = {name: kind for name, (kind, _) in FAULTS.items()} | {"right": "measured"}
-    for record in study.records:
-        failure = record.outcome if isinstance(record.outcome, Failure) else None
-        assert (failure.kind if failure else "measured") == expected[saboteur.plan[record.config]], failure
-    assert saboteur.plan[best.config] == "right"
-    assert best.phase == "playoff"
+    built = {name: kernels.build(tmp_path, name) for name in ("right", *FAULTS)}
+    sabotaged(engine, RecordKey(PROBLEM, TARGET, POLICY), template, built, {n: kind for n, (kind, _) in FAULTS.items()})
