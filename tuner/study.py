@@ -33,8 +33,9 @@ FINALISTS = 6
 10 % where a GPU runs into its power limit (docs/measured_facts.md)."""
 
 
-COMPILED_AHEAD = 2
-"""Candidates asked for ahead of the one that is measured, by compiler: one in work, one done for when it is needed."""
+COMPILED_AHEAD = 3
+"""Candidates asked for ahead of the one that is measured, by compiler: one in work, one done for when it is needed, and
+one for each that compiles long. More would be chosen with less known."""
 
 
 @dataclass(frozen=True, slots=True)

