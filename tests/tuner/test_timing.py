@@ -28,6 +28,7 @@ class FakeDevice:
     """Counts what it is asked; a timer gives the samples 1, 2, 3 … µs, or what `times_us` yields."""
 
     cache_bytes = 4096
+    settling_s = 0.0
     pause_s = 0.5
 
     def __init__(self):

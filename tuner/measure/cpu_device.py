@@ -31,6 +31,7 @@ class CpuDevice:
     """See Device."""
 
     xp: Any = np
+    settling_s = 0.0
     pause_s = PAUSE_S
 
     def __init__(self) -> None:

@@ -36,6 +36,7 @@ class Device(Protocol):
 
     xp: Any  # array module: numpy, cupy
     cache_bytes: int  # of the last-level cache, which a cold measurement must outgrow
+    settling_s: float  # the longest that its clock takes to follow a new load; 0 where it does not depend on the kernel
     pause_s: float  # between contenders, so that one's spinning threads do not run into the other
 
     def random(self, buffer: Buffer, seed: int) -> Array:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from ..winner import ratio, told_apart
 from .device import Kernel
+from .settling import settled
 from .timing import block_calls, estimate_us, rotating
 from .workload import Workload
 
@@ -22,8 +23,7 @@ ENOUGH_ROUNDS = 6
 MAX_ROUNDS = 60
 
 SETTLING = 1 / 6
-"""Part of the time in which rounds are run and not counted: clocks and power settle under the load. Rounds of the first
-0.1 s at 2048³ bf16 put the vendor's library 3 % ahead of where it stays (H200, 2026-11-22; docs/measured_facts.md)."""
+"""Part of the time in which rounds are run and not counted, where a device does not settle in each block by itself."""
 
 RATIO_KNOWN_WITHIN = 0.01
 """How far the 95 % interval of the speedup over the vendor may reach to either side."""
@@ -43,8 +43,9 @@ Rounds = list[list[float]]
 def playoff(workload: Workload, kernels: Mapping[str, Kernel], time_s: float) -> dict[str, Rounds]:
     """Times of each contender, by name.
 
-    Each round every contender runs one block of at least five calls, after a pause and one call that is not timed;
-    the order is another one each round, so that nobody always follows the same rival. Every contender is treated alike.
+    Each round every contender runs one block of at least five calls, after a pause, one call that is not timed, and
+    blocks that are not kept until its clock has settled; the order is another one each round, so that nobody always
+    follows the same rival. Every contender is treated alike.
     Rounds end when it is settled who is tied with the fastest, who is beaten and how they compare with the vendor, or
     when `time_s` is spent.
     """
@@ -67,8 +68,8 @@ def playoff(workload: Workload, kernels: Mapping[str, Kernel], time_s: float) ->
             time.sleep(device.pause_s)
             turning[name](workload.sets[0])
             device.finish()
-            taken[name] = [round(sample, 3) for sample in timers[name]()]
-        if time.monotonic() - start_s >= SETTLING * time_s:
+            taken[name] = [round(sample, 3) for sample in settled(timers[name], device.settling_s)]
+        if device.settling_s or time.monotonic() - start_s >= SETTLING * time_s:
             for name, samples in taken.items():
                 rounds[name].append(samples)
         turn += 1

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from ...cache.records import Measurement
 from ..intervals import median_error, median_interval
 from .device import Arrays, Kernel
+from .settling import settled
 from .workload import Workload
 
 MIN_CALLS = 5
@@ -83,9 +84,9 @@ def is_hopeless(estimate: float, incumbent_us: float | None) -> bool:
 def measure(workload: Workload, kernel: Kernel, time_s: float, incumbent_us: float | None = None) -> Measurement:
     """Times of a kernel over the workload's sets.
 
-    Ends when the median is known, when the kernel is clearly slower than `incumbent_us`, or when `time_s` is spent;
-    at least ten samples, but for a kernel that is raced out. A pause comes first: the threads of whoever ran before
-    (the reference's BLAS) may still be spinning.
+    Ends when the median is known, when the kernel is clearly slower than `incumbent_us`, or when `time_s` is spent
+    after the clock has settled; at least ten samples, but for a kernel that is raced out. A pause comes first: the
+    threads of whoever ran before (the reference's BLAS) may still be spinning.
     """
     time.sleep(workload.device.pause_s)
     glances = [estimate_us(workload, kernel)]
@@ -96,18 +97,18 @@ def measure(workload: Workload, kernel: Kernel, time_s: float, incumbent_us: flo
     least = MIN_CALLS if workload.policy.launch == "eager" else 1
     calls = block_calls(glances[-1], BLOCK_S, len(workload.sets), least)
     timer = workload.device.timer(kernel, workload.sets, calls, workload.policy)
-    samples: list[float] = []
+    samples = settled(timer, workload.device.settling_s, lambda block: is_raced_out(block, incumbent_us))
     deadline_s = time.monotonic() + time_s
     look_at = 0  # at every block first, then less and less often: a look sorts all samples
-    while len(samples) < MIN_SAMPLES or (time.monotonic() < deadline_s and len(samples) < MAX_SAMPLES):
-        samples += timer()
-        if is_raced_out(samples, incumbent_us):
-            return _measurement(samples, raced_out=True)
+    while not is_raced_out(samples, incumbent_us):
+        if len(samples) >= MIN_SAMPLES and (time.monotonic() >= deadline_s or len(samples) >= MAX_SAMPLES):
+            return _measurement(samples)
         if len(samples) >= look_at:
             if is_known(samples):
-                break
+                return _measurement(samples)
             look_at = len(samples) + len(samples) // 4
-    return _measurement(samples)
+        samples += timer()
+    return _measurement(samples, raced_out=True)
 
 
 def rotating(kernel: Kernel, sets: Sequence[Arrays], turns: itertools.count[int]) -> Kernel:
