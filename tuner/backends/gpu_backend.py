@@ -22,6 +22,13 @@ from .trusted_folder import is_full, write_whole
 
 COMPILE_TIMEOUT_S = 60.0
 
+MAX_THREADS_PER_BLOCK = 1024
+"""Of every chip so far. Source: CUDA C++ Programming Guide, technical specifications per compute capability."""
+
+MAX_SPILL_BYTES = 512
+"""Of a thread. Of 65 GEMM kernels that spill, among 500 at 4096³, the 24 beyond this took 4 to 330 times as long as the
+best, and the fastest of the 65 twice (H200, 2026-11-22; docs/measured_facts.md): a margin for those that spill once."""
+
 START_TIMEOUT_S = 120.0
 """A compile child imports its compiler from a disk that may be cold: no candidate's fault."""
 
@@ -109,10 +116,14 @@ class GpuBackend(ABC):
             self._idle.put(session)
 
     def _refusal(self, artifact: Artifact) -> str | None:
-        """Why a compiled kernel surely cannot be launched, with both numbers, or None."""
+        """Why a compiled kernel surely cannot be launched, or cannot be fast, with both numbers, or None."""
         limit, smem_bytes = self.gpu.smem_per_block_bytes, artifact.smem_bytes + artifact.static_smem_bytes
         if smem_bytes > limit:
             return f"smem_bytes {smem_bytes:,} > {limit:,} a block may have on {self.gpu.arch}"
+        if artifact.threads_per_block > MAX_THREADS_PER_BLOCK:
+            return f"threads_per_block {artifact.threads_per_block:,} > {MAX_THREADS_PER_BLOCK:,}"
+        if artifact.spill_bytes > MAX_SPILL_BYTES:
+            return f"spill_bytes {artifact.spill_bytes:,} of a thread > {MAX_SPILL_BYTES}: it would run from memory"
         registers = artifact.registers * artifact.threads_per_block
         if registers > self.gpu.registers_per_sm:
             return f"registers {registers:,} of a block > {self.gpu.registers_per_sm:,} of a multiprocessor"
