@@ -4,12 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from kerntune.cache.records import Failure, Measurement, Policy
+from kerntune.cache.records import Failure, Measurement
 from kerntune.spaces.config import Config
 from kerntune.templates.catalogue import op_named, templates_named
 from kerntune.templates.op import Buffer
 from kerntune.templates.template import Candidate, Launch
-from kerntune.tuner.engine.local import LocalEngine
 
 pytestmark = [pytest.mark.gpu, pytest.mark.triton]
 
@@ -25,40 +24,6 @@ NO_STORE = STRAY_STORE.split("    tl.store")[0] + "    pass\n"
 
 def problem(m, n, k, **fields):
     return op_named("gemm").problem("gpu", m=m, n=n, k=k, **fields)
-
-
-@pytest.fixture(scope="module")
-def target():
-    from kerntune.tuner.backends.gpu_target import gpu_target
-
-    return gpu_target(0)
-
-
-@pytest.fixture
-def device():
-    from kerntune.tuner.measure.cuda_device import CudaDevice
-
-    return CudaDevice(0)
-
-
-@pytest.fixture
-def engine_for(target, tmp_path):
-    """Engines of problems, closed afterwards."""
-    from kerntune.tuner.backends.gpu_target import gpu_uuid
-    from kerntune.tuner.backends.triton import TritonBackend, gpu_child_spec
-
-    made = []
-
-    def start(of, launch="graph"):
-        backends = {"triton": TritonBackend(target, 4)}
-        made.append(
-            LocalEngine(of, Policy("cold", launch), backends, gpu_child_spec(0, gpu_uuid(0)), tmp_path / "cache", 4)
-        )
-        return made[-1]
-
-    yield start
-    for engine in made:
-        engine.close()
 
 
 def seeds(of, target, count=3):

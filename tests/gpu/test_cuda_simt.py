@@ -2,9 +2,8 @@
 
 import numpy as np
 import pytest
-from kerntune.cache.records import Measurement, Policy
+from kerntune.cache.records import Measurement
 from kerntune.templates.catalogue import op_named, templates_named
-from kerntune.tuner.engine.local import LocalEngine
 
 pytestmark = [pytest.mark.gpu, pytest.mark.nvrtc]
 
@@ -17,32 +16,13 @@ def problem(m, n, k, **fields):
     return op_named("gemm").problem("gpu", **({"m": m, "n": n, "k": k, "dtype": "fp32"} | fields))
 
 
-@pytest.fixture(scope="module")
-def target():
-    from kerntune.tuner.backends.gpu_target import gpu_target
-
-    return gpu_target(0)
-
-
 @pytest.fixture
-def engine_for(target, tmp_path):
-    """Engines of problems as `tune` has them, binary cache and all, closed afterwards."""
+def backends(target, tmp_path):
+    """As `tune` has it, binary cache and all."""
     from kerntune.tuner.backends.binary_cache import BinaryCache
     from kerntune.tuner.backends.cuda import CudaBackend
-    from kerntune.tuner.backends.gpu_target import gpu_uuid
-    from kerntune.tuner.backends.triton import gpu_child_spec
 
-    made = []
-
-    def start(of):
-        backends = {"cuda": CudaBackend(target, 4, BinaryCache(tmp_path / "cache" / "binaries"))}
-        spec = gpu_child_spec(0, gpu_uuid(0))
-        made.append(LocalEngine(of, Policy("cold", "graph"), backends, spec, tmp_path / "cache", 4))
-        return made[-1]
-
-    yield start
-    for engine in made:
-        engine.close()
+    return lambda: {"cuda": CudaBackend(target, 4, BinaryCache(tmp_path / "cache" / "binaries"))}
 
 
 def candidates(of, target, count, **fixed):

@@ -4,13 +4,12 @@ import re
 
 import numpy as np
 import pytest
-from kerntune.cache.records import Failure, Measurement, Policy
+from kerntune.cache.records import Failure, Measurement
 from kerntune.spaces.config import Config
 from kerntune.templates.catalogue import op_named, templates_named
 from kerntune.templates.op import Buffer
 from kerntune.templates.template import Candidate
 from kerntune.tuner.engine import local
-from kerntune.tuner.engine.local import LocalEngine
 
 pytestmark = [pytest.mark.gpu, pytest.mark.triton]
 
@@ -55,31 +54,6 @@ HANGS = (
 """
 )
 ILLEGAL = RIGHT + "    tl.store(c + (tl.program_id(0).to(tl.int64) + 1) * 10000000000000, 1.0)\n"
-
-
-@pytest.fixture
-def target():
-    from kerntune.tuner.backends.gpu_target import gpu_target
-
-    return gpu_target(0)
-
-
-@pytest.fixture
-def engine_for(target, tmp_path):
-    """Engines of problems, closed afterwards."""
-    from kerntune.tuner.backends.gpu_target import gpu_uuid
-    from kerntune.tuner.backends.triton import TritonBackend, gpu_child_spec
-
-    made = []
-
-    def start(of):
-        backends, child = {"triton": TritonBackend(target, 4)}, gpu_child_spec(0, gpu_uuid(0))
-        made.append(LocalEngine(of, Policy("cold", "graph"), backends, child, tmp_path / "cache", 4))
-        return made[-1]
-
-    yield start
-    for engine in made:
-        engine.close()
 
 
 def measured(engine, target, source):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import itertools
 from collections.abc import Callable, Sequence
@@ -15,6 +16,7 @@ from ...spaces.problems import Problem
 from ...templates.op import Array, Buffer
 from ..backends.artifact import Artifact
 from . import cuda_kernels
+from .cuda_pages import MappedSet, Unmappable
 from .cuda_random import BF16_NAN, CudaRandom, random_bytes, storage_dtype
 from .cuda_vendor import vendor_gemm
 from .device import Arrays, Faulted, Kernel, Timer
@@ -70,7 +72,10 @@ class CudaDevice:
         return (array.astype(np.uint32) << 16).view(np.float32)
 
     def guarded(self, buffers: Sequence[Buffer]) -> GuardedSet:
-        return BandedSet(self.xp, buffers, [storage_dtype(buffer.dtype) for buffer in buffers])
+        dtypes = [storage_dtype(buffer.dtype) for buffer in buffers]
+        with contextlib.suppress(Unmappable):
+            return MappedSet(self.xp, self._index, buffers, dtypes)
+        return BandedSet(self.xp, buffers, dtypes)  # here, where the memory of half a MappedSet is free again
 
     def prove(self) -> None:
         """Random bytes made by the GPU, against the same made by the processor."""

@@ -2,7 +2,7 @@
 
 The pattern is NaN, or close to the smallest integer, so what a kernel reads out there and uses makes its result NaN or
 plainly wrong: masked loads that multiply by zero show (0 · NaN), reads whose value is thrown away do not. Where memory
-can be protected (protected_pages.py) those show too.
+can be protected (protected_pages.py) or left unmapped (cuda_pages.py) those show too.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ...spaces.problems import DTYPE_BYTES
 from ...templates.op import Array, Buffer
 
 Stand = Literal["bands", "start", "end"]
-"""Where arrays stand in a checked run: between bands, right after protected memory, or right before it."""
+"""Where arrays stand in a checked run: between bands, right after protected or unmapped memory, or right before it."""
 
 BAND_BYTES = 4096
 MAX_BAND_BYTES = 65536

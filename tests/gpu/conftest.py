@@ -1,0 +1,45 @@
+"""The GPU of this machine, and engines that compile for it and measure on it."""
+
+import pytest
+from kerntune.cache.records import Policy
+from kerntune.tuner.engine.local import LocalEngine
+
+
+@pytest.fixture(scope="module")
+def target():
+    from kerntune.tuner.backends.gpu_target import gpu_target
+
+    return gpu_target(0)
+
+
+@pytest.fixture
+def device():
+    from kerntune.tuner.measure.cuda_device import CudaDevice
+
+    return CudaDevice(0)
+
+
+@pytest.fixture
+def backends(target):
+    """Makes the backends of one engine, by name; a module may have others."""
+    from kerntune.tuner.backends.triton import TritonBackend
+
+    return lambda: {"triton": TritonBackend(target, 4)}
+
+
+@pytest.fixture
+def engine_for(backends, tmp_path):
+    """Engines of problems, closed afterwards."""
+    from kerntune.tuner.backends.gpu_target import gpu_uuid
+    from kerntune.tuner.backends.triton import gpu_child_spec
+
+    made = []
+
+    def start(of, launch="graph"):
+        child = gpu_child_spec(0, gpu_uuid(0))
+        made.append(LocalEngine(of, Policy("cold", launch), backends(), child, tmp_path / "cache", 4))
+        return made[-1]
+
+    yield start
+    for engine in made:
+        engine.close()
