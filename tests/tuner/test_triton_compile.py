@@ -46,7 +46,11 @@ def test_sampled_configs_become_cubins_side_by_side(compilers, tmp_path, layout)
     several += candidates(2, m=2**16 + 1, n=63, k=2**15 + 1, layout=layout)  # offsets of 64 bits
     with ThreadPoolExecutor(2) as pool:
         made = list(pool.map(lambda candidate: compilers.compile(candidate, tmp_path), several))
+    assert sum(isinstance(artifact, Artifact) for artifact in made) >= len(made) // 2
     for candidate, artifact in zip(several, made, strict=True):
+        if isinstance(artifact, Failure):  # compiled like the others, and not worth a device's time
+            assert artifact.reason.startswith("spill_bytes ")
+            continue
         assert isinstance(artifact, Artifact)
         assert artifact.path.read_bytes().startswith(b"\x7fELF")
         assert artifact.launch == candidate.launch
