@@ -14,15 +14,24 @@ from ..spaces.problems import Problem
 from ..spaces.space import Space
 from ..spaces.targets import Target
 from .render import render, source_text
+from .tensor_map import TensorMap
 
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """One kernel argument: a buffer by name where `value` is None, else a number (on a GPU: i32, i64, f32)."""
+    """One kernel argument: a number where there is a value (on a GPU: i32, i64, f32), a TMA descriptor where there is a
+    tensor map, which names its buffer itself; else the buffer of this name."""
 
     name: str
-    type: str  # as the backend spells it: "*bf16", "i32", "const float *"
+    type: str  # as the backend spells it: "*bf16", "i32", "tensordesc<bf16[128, 64]>", "const float *"
     value: int | float | None = None
+    tensor: TensorMap | None = None
+
+    @staticmethod
+    def from_dict(data: Mapping[str, Any]) -> Argument:
+        """Of dataclasses.asdict, as it comes back from JSON."""
+        tensor = data.get("tensor")
+        return Argument(**{**data, "tensor": tensor and TensorMap.from_dict(tensor)})
 
 
 @dataclass(frozen=True, slots=True)

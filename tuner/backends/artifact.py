@@ -45,7 +45,7 @@ class Artifact:
     @staticmethod
     def from_dict(data: Mapping[str, Any]) -> Artifact:
         launch = dict(data["launch"])
-        launch["arguments"] = tuple(Argument(**argument) for argument in launch["arguments"])
+        launch["arguments"] = tuple(Argument.from_dict(argument) for argument in launch["arguments"])
         block = launch["block"]
         launch |= {"grid": tuple(launch["grid"]), "block": block and tuple(block), "before": ()}
         before = tuple(Artifact.from_dict(artifact) for artifact in data["before"])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ...cache.records import Failure
 from ...spaces.targets import Target
 from ...templates.template import Argument, Launch
+from ...templates.tensor_map import TensorMap
 from ..sessions.session import Message
 from .artifact import Artifact, ChildSpec
 from .binary_cache import BinaryCache
@@ -61,10 +63,13 @@ class TritonBackend(GpuBackend):
     def _artifact(self, launch: Launch, cubin: Path, made: Message) -> Artifact | Failure:
         if made["global_scratch_size"] or made["profile_scratch_size"]:
             return Failure("compile", "the kernel needs a workspace in global memory, which kerntune does not give it")
+        mapped = _mapped(launch, made.get("tensor_maps", ()))
+        if isinstance(mapped, Failure):
+            return mapped
         return Artifact(
             self.name,
             cubin,
-            launch,
+            mapped,
             threads_per_block=32 * made["num_warps"],
             smem_bytes=made["shared"],
             registers=made.get("registers", 0),
@@ -72,8 +77,42 @@ class TritonBackend(GpuBackend):
         )
 
 
+def _mapped(launch: Launch, made: Sequence[Message]) -> Launch | Failure:
+    """The launch with the box and swizzle the compiler chose for each descriptor; without a box where it made no TMA.
+
+    Triton tells them of all descriptors in order, or of none: chips before sm_90 have no TMA.
+    """
+    wrong = next((argument for argument in launch.arguments if not _agree(argument)), None)
+    if wrong is not None:
+        return Failure("launch", f"{wrong.name} has type {wrong.type}, but its tensor map is {wrong.tensor}")
+    tensors = [argument.tensor for argument in launch.arguments if argument.tensor is not None]
+    if made and len(made) != len(tensors):
+        return Failure("launch", f"{launch.entry} takes {len(made)} descriptors, its launch gives {len(tensors)}")
+    told = iter(made or [{"box": (), "swizzle": "none"}] * len(tensors))
+    arguments = tuple(
+        argument if argument.tensor is None else replace(argument, tensor=_boxed(argument.tensor, next(told)))
+        for argument in launch.arguments
+    )
+    return replace(launch, arguments=arguments)
+
+
+def _agree(argument: Argument) -> bool:
+    """Whether an argument's type is that of a descriptor of its tensor map, or of no descriptor where it has none."""
+    tensor, block = argument.tensor, argument.type.rpartition("[")[2]
+    if tensor is None:
+        return not argument.type.startswith("tensordesc<")
+    same_rank = len(tensor.shape) == block.count(",") + 1
+    return same_rank and argument.type.startswith(tensor.triton_type().removesuffix("]>"))
+
+
+def _boxed(tensor: TensorMap, told: Message) -> TensorMap:
+    return replace(tensor, box=tuple(told["box"]), swizzle=told["swizzle"])
+
+
 def _divisibility(argument: Argument) -> int:
     """The largest power of two up to 16 that divides an argument: what lets the compiler widen loads."""
+    if argument.tensor is not None:
+        return 1  # nothing is known of it, as in Triton's own launcher
     if argument.value is None:
-        return WIDEST_LOAD_BYTES  # arrays come from the allocator, which aligns to 256 bytes
+        return WIDEST_LOAD_BYTES  # arrays come from an allocator that aligns to more; the check places them so
     return min(WIDEST_LOAD_BYTES, argument.value & -argument.value) if isinstance(argument.value, int) else 1

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from ...templates.tensor_map import SWIZZLES
 from .ptxas_log import resources
 
 Message = dict[str, Any]
@@ -54,7 +55,16 @@ def _compile(request: Message) -> Message:
     compiled = triton.compile(source, target=target, options=request["options"])
     Path(request["cubin"]).write_bytes(compiled.asm["cubin"])
     facts = {name: int(getattr(compiled.metadata, name, 0) or 0) for name in FACTS}
-    return {**facts, "entry": compiled.metadata.name, "num_warps": int(compiled.metadata.num_warps)}
+    maps = [_map_facts(made) for made in getattr(compiled.metadata, "tensordesc_meta", None) or ()]
+    named = {"entry": compiled.metadata.name, "num_warps": int(compiled.metadata.num_warps)}
+    return {**facts, **named, "tensor_maps": maps}
+
+
+def _map_facts(made: Message) -> Message:
+    """The box and swizzle that a descriptor's TensorMap must have; a block may be copied in several boxes."""
+    if made["fp4_padded"]:
+        raise ValueError("a descriptor of padded fp4 elements, which kerntune cannot map")
+    return {"box": [int(size) for size in made["block_size"]], "swizzle": SWIZZLES[made["swizzle"]]}
 
 
 def _module(path: Path) -> ModuleType:

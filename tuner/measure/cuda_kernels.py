@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from ...templates.template import Argument
+from ...templates.tensor_map import TensorMap
 from ..backends.artifact import Artifact
 from .device import Arrays, Faulted, Kernel, LaunchError
+from .tensor_maps import EncodedMaps
 
 _MAX_DYNAMIC_SMEM = 8
 """CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES (cuda.h)."""
@@ -22,6 +24,9 @@ _SCRATCH_POINTERS = {"triton": 2}
 
 _NUMBERS: Mapping[str, type[np.generic]] = {"i32": np.int32, "i64": np.int64, "f32": np.float32}
 """Types of the numbers a kernel takes."""
+
+Parameters = Callable[[Arrays], tuple[Any, ...]]
+"""What a kernel is given for one argument of its launch, in order, in a call on these arrays."""
 
 _BROKEN_CONTEXT = frozenset({700, 702, 710, 714, 715, 716, 717, 718, 719, 999})
 """CUresult of a kernel that faulted earlier: illegal address, time-out, assert, … (cuda.h)."""
@@ -53,17 +58,53 @@ def _load(cupy: Any, artifact: Artifact) -> Kernel:
     except driver_error as error:
         raise _fault(error, "the driver refuses the kernel") from None
     grid, block = artifact.launch.grid, artifact.launch.block or (artifact.threads_per_block, 1, 1)
-    scratch = (np.uint64(0),) * _SCRATCH_POINTERS.get(artifact.backend, 0)
-    given = [(argument.name, number(argument)) for argument in artifact.launch.arguments]
+    given = parameters(artifact)
 
     def run(arrays: Arrays) -> None:
-        own = (arrays[name] if value is None else value for name, value in given)
+        values = given(arrays)
         try:
-            function(grid, block, (*own, *scratch), shared_mem=artifact.smem_bytes)
+            function(grid, block, values, shared_mem=artifact.smem_bytes)
         except driver_error as error:
             raise _fault(error, "the driver refuses the launch") from None
 
     return run
+
+
+def parameters(artifact: Artifact) -> Parameters:
+    """All that the kernel of an artifact takes. Raises: LaunchError for what no kernel can be given."""
+    parts = [_parameters_of(argument, artifact.backend) for argument in artifact.launch.arguments]
+    scratch = (np.uint64(0),) * _SCRATCH_POINTERS.get(artifact.backend, 0)
+    return lambda arrays: (*(value for part in parts for value in part(arrays)), *scratch)
+
+
+def _parameters_of(argument: Argument, backend: str) -> Parameters:
+    if argument.tensor is not None:
+        return _descriptor(argument.tensor, backend)
+    value = number(argument)
+    if value is None:
+        return lambda arrays: (arrays[argument.name],)
+    return lambda arrays: (value,)
+
+
+def _descriptor(tensor: TensorMap, backend: str) -> Parameters:
+    """A CUtensorMap; Triton's kernels then take its sizes (i32) and strides (i64, of all dims), in elements.
+
+    Where Triton made no TMA of a descriptor they take, instead of the map, the array, sizes and strides as i64 and
+    whether NaN fills what is outside. Source: triton/backends/nvidia/driver.py of 3.6, and the parameters of cubins.
+    """
+    if backend != "triton":
+        maps = EncodedMaps(tensor)
+        return lambda arrays: (maps.of(arrays[tensor.buffer]),)
+    sizes, strides = _numbers("i32", tensor.shape), _numbers("i64", tensor.strides)
+    if not tensor.box:
+        plain = (*_numbers("i64", tensor.shape), *strides, np.bool_(tensor.fill == "nan"))
+        return lambda arrays: (arrays[tensor.buffer], *plain, *sizes, *strides)
+    maps = EncodedMaps(tensor)
+    return lambda arrays: (maps.of(arrays[tensor.buffer]), *sizes, *strides)
+
+
+def _numbers(kind: str, values: tuple[int, ...]) -> list[np.generic | None]:
+    return [number(Argument("a size of a descriptor", kind, value)) for value in values]
 
 
 def number(argument: Argument) -> np.generic | None:
