@@ -1,28 +1,75 @@
-"""The samplers by name; each is imported when it is asked for."""
+"""The samplers by name, each imported when it is asked for; other packages add theirs as entry points."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from ...spaces.errors import UnknownName
+from ...spaces.errors import UnknownName, UsageError
 
 if TYPE_CHECKING:
-    from ...spaces.feasible import FeasibleSpace
-    from .sampler import Sampler
+    from collections.abc import Sequence
+    from importlib.metadata import EntryPoint
 
-SAMPLERS = {"random": "RandomRows", "tpe": "TpeRows"}
+    from ...spaces.feasible import FeasibleSpace
+    from .sampler import KnownRows, Sampler
+
+SAMPLERS = {
+    "annealing": "annealing:AnnealingRows",
+    "exhaustive": "exhaustive:ExhaustiveRows",
+    "genetic": "genetic:GeneticRows",
+    "random": "random_rows:RandomRows",
+    "tpe": "optuna_sampler:TpeRows",
+}
+"""Name -> file of this folder and its class, which takes rows, seed and, where it has `learns = True`, `known=`."""
+
 DEFAULT = "tpe"
+GROUP = "kerntune.samplers"
+"""Entry points of other packages: name -> a SamplerMaker (sampler.py). Ours come first where a name is taken."""
 
 
 def check_name(name: str) -> str:
     """The name, if a sampler has it. Raises: UnknownName."""
-    if name not in SAMPLERS:
-        raise UnknownName(name, "a sampler", SAMPLERS, "tuner/samplers/__init__.py")
+    if name not in SAMPLERS and name not in _installed():
+        raise UnknownName(name, "a sampler", {*SAMPLERS, *_installed()}, "tuner/samplers/__init__.py")
     return name
 
 
-def make_sampler(name: str, feasible: FeasibleSpace, seed: int) -> Sampler:
-    """A fresh sampler over a feasible space. Raises: UnknownName."""
-    from . import optuna_sampler
+def learns(name: str) -> bool:
+    """Whether a sampler can start from what is known of other problems and devices. Raises: UnknownName."""
+    return bool(getattr(_loaded(name), "learns", False))
 
-    return optuna_sampler.OptunaSampler(feasible, getattr(optuna_sampler, SAMPLERS[check_name(name)]), seed)
+
+def make_sampler(name: str, feasible: FeasibleSpace, seed: int, known: Sequence[KnownRows] = ()) -> Sampler:
+    """A fresh sampler over a feasible space; `known` is passed over by one that learns from nobody.
+
+    Raises: UnknownName; UsageError for an installed one that cannot be loaded.
+    """
+    made, told = _loaded(name), {"known": tuple(known)} if learns(name) else {}
+    if name not in SAMPLERS:
+        sampler: Sampler = made(feasible, seed, **told)
+        return sampler
+    from .optuna_sampler import OptunaSampler
+
+    return OptunaSampler(feasible, lambda rows, seed: made(rows, seed, **told), seed)
+
+
+def _loaded(name: str) -> Any:
+    """The class of ours, or the SamplerMaker of another package."""
+    if check_name(name) in SAMPLERS:
+        file, _, made = SAMPLERS[name].partition(":")
+        return getattr(import_module(f".{file}", __name__), made)
+    entry = _installed()[name]
+    try:
+        return entry.load()
+    except (ImportError, AttributeError) as error:
+        raise UsageError(
+            f'sampler "{name}" of {entry.value} cannot be loaded: {error}. Mend or remove its package.'
+        ) from None
+
+
+def _installed() -> dict[str, EntryPoint]:
+    """Entry points by name."""
+    from importlib.metadata import entry_points  # a name of ours needs no look at what is installed
+
+    return {entry.name: entry for entry in entry_points(group=GROUP)}

@@ -16,22 +16,6 @@ from ...spaces.feasible import FeasibleSpace
 from .rows import Rows
 
 
-class RandomRows(BaseSampler):  # type: ignore[misc]  # optuna is not typed for mypy here
-    """Unseen feasible configs, uniformly."""
-
-    def __init__(self, rows: Rows, seed: int) -> None:
-        self._rows = rows
-
-    def infer_relative_search_space(self, study: Any, trial: FrozenTrial) -> dict[str, Any]:
-        return dict(self._rows.distributions)
-
-    def sample_relative(self, study: Any, trial: FrozenTrial, search_space: dict[str, Any]) -> dict[str, Any]:
-        return self._rows.point(self._rows.random())
-
-    def sample_independent(self, study: Any, trial: FrozenTrial, name: str, distribution: Any) -> Any:
-        raise AssertionError(f"every parameter is sampled together, {name} was asked for alone")
-
-
 class TpeRows(TPESampler):  # type: ignore[misc]  # optuna is not typed for mypy here
     """Optuna's multivariate TPE; each proposal is moved to the nearest unseen feasible config."""
 
@@ -60,23 +44,19 @@ class OptunaSampler:
         self._asked: dict[int, optuna.Trial] = {}
 
     def ask(self) -> int | None:
-        return None if self._rows.exhausted else self._take()
-
-    def claim(self, row: int) -> bool:
-        if not self._rows.see(row):
-            return False
-        self._study.enqueue_trial(self._rows.point(row))
-        return self._take() == row
-
-    def _take(self) -> int:
+        if self._rows.exhausted:
+            return None
         trial = self._study.ask(self._rows.distributions)
         row = self._rows.row(trial.params)
         self._rows.see(row)
         self._asked[row] = trial
         return row
 
+    def claim(self, row: int) -> bool:
+        return self._rows.see(row)  # a trial of the study once it is told
+
     def tell(self, row: int, median_us: float | None) -> None:
-        self._rows.see(row)
+        self._rows.note(row, median_us)
         state = TrialState.FAIL if median_us is None else TrialState.COMPLETE
         value = None if median_us is None else math.log(median_us)
         if row in self._asked:
