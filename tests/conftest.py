@@ -32,6 +32,7 @@ NEEDS: dict[str, tuple[Callable[[], bool], str]] = {
     "torch": (lambda: find_spec("torch") is not None, "torch is not installed"),
     "triton": (lambda: find_spec("triton") is not None, "triton is not installed"),
     "nvrtc": (_has_nvrtc, "NVRTC or cuda-bindings is not installed"),
+    "replay": (lambda: find_spec("pyarrow") is not None, "pyarrow is not installed"),
     "ray": (lambda: find_spec("ray") is not None, "ray is not installed"),
     "gpu": (lambda: gpu_count() > 0, "no NVIDIA GPU"),
     "git": (lambda: (ROOT / ".git").exists() and _on_path("git"), "not a git checkout"),

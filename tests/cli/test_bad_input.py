@@ -29,7 +29,7 @@ def refused(*arguments, **environment):
         ([*GEMM, "0x1x1"], 2, 'ShapeError: m is "0"'),
         ([*GEMM, "8x8x8", "--dtype", "fp33"], 2, 'UnknownName: "fp33" is not a dtype of gemm'),
         ([*GEMM, "8x8x8", "--layout", "nx"], 2, 'UnknownName: "nx" is not a layout of gemm'),
-        ([*GEMM, "8x8x8", "--sampler", "bayes"], 2, 'UnknownName: "bayes" is not a sampler. Known: random, tpe'),
+        ([*GEMM, "8x8x8", "--sampler", "bayes"], 2, 'UnknownName: "bayes" is not a sampler. Known: annealing,'),
         ([*GEMM, "8x8x8", "--template", "c_tield"], 2, 'Did you mean "c_tiled"?'),
         ([*GEMM, "8x8x8", "--policy", "hot"], 2, 'UnknownName: "hot" is not a policy. Known: cold, warm'),
         (["gemm", "--shape", "8x8x8", "--device", "tpu"], 2, 'UnknownName: "tpu" is not a device'),

@@ -9,6 +9,7 @@ import typer
 
 from ...templates.catalogue import ops
 from ...templates.op import Op
+from ..samplers import DEFAULT, SAMPLERS
 from .exits import INTERRUPTED
 from .flags import DEVICE_HELP, answer_options, fields_of, op_options, option, with_signature
 
@@ -27,7 +28,7 @@ def _command(op: Op) -> Any:
         option("template", list[str], [], "only this template; may be given several times"),
         option("trials", int, 200, "configs to try at most"),
         option("time", float, 120.0, "seconds to search at most", metavar="SECONDS"),
-        option("sampler", str, "tpe", "how configs are chosen: random, tpe"),
+        option("sampler", str, DEFAULT, f"how configs are chosen: {', '.join(SAMPLERS)}"),
         option("seed", int, 0, "of the search"),
         option("force", bool, False, "measure again, whatever is known"),
         *answer_options(),
