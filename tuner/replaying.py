@@ -12,8 +12,8 @@ from ..spaces.config import Config
 from ..spaces.errors import UsageError
 from .backends.recorded import Recorded
 from .budget import Budget
+from .cost_models.known import KnownRows
 from .samplers import learns, make_sampler
-from .samplers.sampler import KnownRows
 
 CHECKPOINTS = (25, 50, 100, 200)
 """Trials at which published comparisons stand."""

@@ -118,7 +118,7 @@ def test_a_listed_space_is_its_part_of_the_whole():
         assert distances[listed.index(listed.nearest(whole[row]))] == distances.min()
 
 
-@pytest.mark.parametrize("sampler", ["annealing", "genetic", "random", "tpe"])
+@pytest.mark.parametrize("sampler", ["annealing", "genetic", "random", "ranked", "tpe"])
 def test_every_sampler_finds_all_of_a_sample(tmp_path, sampler):
     """A listed space is searched like one that is described."""
     path = write_space(
@@ -289,7 +289,7 @@ def test_without_recorded_costs_there_are_no_seconds(tmp_path):
         searched(path, time_s=5.0)
 
 
-@pytest.mark.parametrize("sampler", ["annealing", "exhaustive", "genetic", "random", "tpe"])
+@pytest.mark.parametrize("sampler", ["annealing", "exhaustive", "genetic", "random", "ranked", "tpe"])
 def test_a_replay_is_the_same_again(tmp_path, sampler):
     """Seeds decide all there is to decide."""
     path = write_space(tmp_path, a_bowl, {"A": range(8), "B": range(8), "C": range(3)})
@@ -298,7 +298,7 @@ def test_a_replay_is_the_same_again(tmp_path, sampler):
     assert sampler == "exhaustive" or again[0][0].times_us != again[0][1].times_us
 
 
-@pytest.mark.parametrize("sampler", ["annealing", "genetic", "tpe"])
+@pytest.mark.parametrize("sampler", ["annealing", "genetic", "ranked", "tpe"])
 def test_samplers_that_learn_from_times_beat_chance(tmp_path, sampler):
     """On a bowl of 512 configs, where neighbours have similar times."""
     path = write_space(tmp_path, a_bowl, {"A": range(8), "B": range(8), "C": range(8)})

@@ -57,7 +57,7 @@ def test_a_walk_finds_unseen_rows_around_a_point_of_a_space_that_is_not_listed(m
 def test_an_unknown_sampler_lists_the_known_ones():
     """The style guide's own example."""
     with pytest.raises(
-        UnknownName, match=r'"bayes" is not a sampler. Known: annealing, exhaustive, genetic, random, tpe'
+        UnknownName, match=r'"bayes" is not a sampler. Known: annealing, exhaustive, genetic, random, ranked, tpe'
     ):
         check_name("bayes")
 

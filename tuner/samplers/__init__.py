@@ -12,18 +12,20 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
     from ...spaces.feasible import FeasibleSpace
-    from .sampler import KnownRows, Sampler
+    from ..cost_models.known import KnownRows
+    from .sampler import Sampler
 
 SAMPLERS = {
     "annealing": "annealing:AnnealingRows",
     "exhaustive": "exhaustive:ExhaustiveRows",
     "genetic": "genetic:GeneticRows",
     "random": "random_rows:RandomRows",
+    "ranked": "ranked:RankedRows",
     "tpe": "optuna_sampler:TpeRows",
 }
 """Name -> file of this folder and its class, which takes rows, seed and, where it has `learns = True`, `known=`."""
 
-DEFAULT = "tpe"
+DEFAULT = "ranked"
 GROUP = "kerntune.samplers"
 """Entry points of other packages: name -> a SamplerMaker (sampler.py). Ours come first where a name is taken."""
 
