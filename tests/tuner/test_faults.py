@@ -34,8 +34,8 @@ def little_memory():
 
 @pytest.fixture
 def engine(tmp_path, monkeypatch):
-    """An engine that waits a second and a half for an answer."""
-    monkeypatch.setattr(local, "GRACE_S", 1.5)
+    """An engine that waits two and a half seconds for an answer."""
+    monkeypatch.setattr(local, "GRACE_S", 2.5)
     monkeypatch.setattr(local, "MEASURE_S", 0.01)
     monkeypatch.setattr(local, "PLAYOFF_S", 0.2)
     backends = {"cpu": CpuBackend(find_compiler(None))}
