@@ -16,6 +16,7 @@ from ..cost_models.elsewhere import expectation
 from ..cost_models.gaussian import Numbers
 from ..cost_models.known import KnownRows
 from ..cost_models.ranking import Expectation, Pool, Ranking
+from ..cost_models.threads import one_thread
 from .moves import Moves
 from .row_sampler import RowSampler
 from .rows import Rows
@@ -64,17 +65,20 @@ class RankedRows(RowSampler):
         self._foreseen: dict[int, float] = {}  # log times of proposals, as a model had them
 
     def choose(self) -> int:
+        with one_thread():
+            row = self._choose()
+        self._asked.append(row)
+        return row
+
+    def _choose(self) -> int:
         ran = sum(us is not None for us in self.rows.results.values())
         informed = len(self._turns) > 1
         if ran < (FIRST_INFORMED if informed else FIRST):
-            row = self._expected_best() if informed else self._far_from_all()
-        else:
-            tried = len(self.rows.results) + len(self._open())
-            turn = 0 if not informed or (tried >= INFORMED_ALONE and tried % 2) else 1
-            near = self._near_the_best() if tried % 2 and self._is_lost() else None
-            row = self._best_of(self._turns[turn][0], self._pooled(ran)[turn]) if near is None else near
-        self._asked.append(row)
-        return row
+            return self._expected_best() if informed else self._far_from_all()
+        tried = len(self.rows.results) + len(self._open())
+        turn = 0 if not informed or (tried >= INFORMED_ALONE and tried % 2) else 1
+        near = self._near_the_best() if tried % 2 and self._is_lost() else None
+        return self._best_of(self._turns[turn][0], self._pooled(ran)[turn]) if near is None else near
 
     def _ranking(self, seed: int) -> Ranking:
         return Ranking(self._coordinates.count, seed)
