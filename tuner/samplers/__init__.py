@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 SAMPLERS = {
     "annealing": "annealing:AnnealingRows",
+    "autotvm": "autotvm:AutoTvmRows",
     "exhaustive": "exhaustive:ExhaustiveRows",
     "genetic": "genetic:GeneticRows",
     "random": "random_rows:RandomRows",
