@@ -96,7 +96,7 @@ def test_a_stored_study_is_replayed(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
-        (["--sampler", "bayes"], 2, 'UnknownName: "bayes" is not a sampler. Known: annealing, exhaustive, genetic'),
+        (["--sampler", "bayes"], 2, 'UnknownName: "bayes" is not a sampler. Known: annealing, autotvm, exhaustive'),
         (["--trials", "0"], 2, "a budget of 0 trials"),
         (["--seeds", "0"], 2, "0 seeds show nothing"),
         (["--time", "nan"], 2, "both must be above 0"),

@@ -54,11 +54,11 @@ FAULTS = {
     "reads past a": ("runtime", r"killed by SIGSEGV: its arrays stood between protected pages: it reads or writes"),
     "reads past b": ("runtime", r"killed by SIGSEGV: its arrays stood right before protected pages: .* past the end"),
     "reads before b": ("runtime", r"killed by SIGSEGV: its arrays stood"),
-    "allocates without end": ("runtime", r"^out of memory: it took more than 0\.\d GiB, half of what was left$"),
+    "allocates without end": ("runtime", r"^out of memory: it took more than [0-2]\.\d GiB, half of what was left$"),
     "segfaults": ("runtime", r"killed by SIGSEGV$"),
     "aborts": ("runtime", r"killed by SIGABRT$"),
     "exits": ("runtime", r"ended with status 3$"),
-    "hangs": ("timeout", r"no answer within 2 s"),
+    "hangs": ("timeout", r"no answer within 3 s"),
 }
 
 
