@@ -4,81 +4,44 @@ import re
 
 import numpy as np
 import pytest
+from gpu_kernels import PROBLEM, TEMPLATE, candidate
 from kerntune.cache.records import Failure, Measurement
-from kerntune.spaces.config import Config
-from kerntune.templates.catalogue import op_named, templates_named
+from kerntune.templates.catalogue import op_named
 from kerntune.templates.op import Buffer
-from kerntune.templates.template import Candidate
 from kerntune.tuner.engine import local
+from saboteur import RIGHT
 
 pytestmark = [pytest.mark.gpu, pytest.mark.triton]
 
-(TEMPLATE,) = templates_named("gemm", ["triton_tiled"])
-PROBLEM = op_named("gemm").problem("gpu", m=64, n=64, k=64, dtype="fp16")
-
-HEAD = """
-import triton
-import triton.language as tl
-@triton.jit
-def gemm_tiled(a, b, c, M, N, K):
-    i = tl.arange(0, 64)
-    left = tl.load(a + i[:, None] * K + i[None, :])
-    right = tl.load(b + i[:, None] * N + i[None, :])
-    sums = tl.dot(left, right)
-"""
-STORE = "    tl.store(c + i[:, None] * N + i[None, :], sums.to(tl.float16))\n"
-RIGHT = HEAD + STORE
-FAULTS = {
-    "writes past c": (
-        RIGHT + "    tl.store(c + M * N + 32, 1.0)\n",
-        "^wrote 2 bytes past the end of c, first at \\+64$",
-    ),
-    "writes before c": (RIGHT + "    tl.store(c - 4, 1.0)\n", "^wrote 2 bytes before the start of c, first at -8$"),
-    "writes b": (RIGHT + "    tl.store(b + N + 3, 9.0)\n", r"^wrote its input b: 1 elements, first \[1, 3\]$"),
-    "uses what lies past b": (
-        HEAD + "    sums += 0.0 * tl.load(b + N * K + 5).to(tl.float32)\n" + STORE,
-        "^4,096 of 4,096 elements are NaN or infinite",
-    ),
-    "wrong in one element": (
-        HEAD + "    sums += tl.where((i == 3)[:, None] & (i == 7)[None, :], 1.0, 0.0)\n" + STORE,
-        r"^element \[3, 7\] is",
-    ),
+REASONS = {
+    "writes past c": "^wrote 2 bytes past the end of c, first at \\+64$",
+    "writes before c": "^wrote 2 bytes before the start of c, first at -8$",
+    "writes b": r"^wrote its input b: 1 elements, first \[1, 3\]$",
+    "uses what lies past b": "^4,096 of 4,096 elements are NaN or infinite",
+    "wrong in one element": r"^element \[3, 7\] is",
 }
-HANGS = (
-    RIGHT
-    + """
-    word = c.to(tl.pointer_type(tl.int32), bitcast=True)
-    seen = tl.atomic_or(word, 1)
-    while seen != 0:
-        seen = tl.atomic_or(word, 1)
-"""
-)
-ILLEGAL = RIGHT + "    tl.store(c + (tl.program_id(0).to(tl.int64) + 1) * 10000000000000, 1.0)\n"
 
 
-def measured(engine, target, source):
-    """What comes of a kernel of one block that computes PROBLEM."""
-    launch = TEMPLATE.launch(PROBLEM, target, {"BLOCK_M": 64, "BLOCK_N": 64, "num_warps": 4, "num_stages": 1})
-    candidate = Candidate("hand_written", "triton", Config({"BLOCK_M": 64}), source, ".py", launch)
-    return engine.measure(engine.submit(candidate).result(), seed=1)
+def measured(engine, target, name):
+    """What comes of a kernel."""
+    return engine.measure(engine.submit(candidate(target, name)).result(), seed=1)
 
 
-@pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.parametrize("name", REASONS)
 def test_a_wrong_kernel_is_incorrect_and_the_next_one_runs(engine_for, target, name):
     """The bands tell where it wrote, and poison what it read."""
-    source, reason = FAULTS[name]
     engine = engine_for(PROBLEM)
-    outcome = measured(engine, target, source)
+    outcome = measured(engine, target, name)
     assert isinstance(outcome, Failure)
     assert outcome.kind == "incorrect"
-    assert re.search(reason, outcome.reason), outcome.reason
+    assert re.search(REASONS[name], outcome.reason), outcome.reason
     assert isinstance(measured(engine, target, RIGHT), Measurement)
 
 
 def test_after_an_illegal_address_the_next_child_runs(engine_for, target):
     """A broken context ends its process."""
     engine = engine_for(PROBLEM)
-    outcome = measured(engine, target, ILLEGAL)
+    outcome = measured(engine, target, "illegal address")
     assert outcome.kind == "runtime"
     assert "illegal" in outcome.reason.lower()
     assert isinstance(measured(engine, target, RIGHT), Measurement)
@@ -89,7 +52,7 @@ def test_after_a_hang_the_next_child_runs(engine_for, target, monkeypatch):
     """It is killed in time, twice, and takes nothing with it."""
     monkeypatch.setattr(local, "GRACE_S", 10.0)
     engine = engine_for(PROBLEM)
-    outcome = measured(engine, target, HANGS)
+    outcome = measured(engine, target, "hangs")
     assert isinstance(outcome, Failure)
     assert outcome.kind == "timeout"
     assert isinstance(measured(engine, target, RIGHT), Measurement)
