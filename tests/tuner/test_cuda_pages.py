@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from kerntune.templates.op import Buffer
 from kerntune.tuner.measure.cuda_device import CudaDevice
-from kerntune.tuner.measure.cuda_pages import Mapped, Memory, Unmappable, body_bytes, offset_in_body, stands_of
-from kerntune.tuner.measure.guards import BandedSet
+from kerntune.tuner.measure.cuda_pages import Mapped, Memory, Unmappable, body_bytes, offset_in_body
+from kerntune.tuner.measure.guards import BandedSet, stands_of
 
 GRANULE = 2**21
 FIRST = 2**40

@@ -17,7 +17,7 @@ import numpy as np
 
 from ...templates.op import Array, Buffer
 from .device import Faulted
-from .guards import MAX_BAND_BYTES, Bands, Stand, band_bytes
+from .guards import MAX_BAND_BYTES, Bands, Stand, StandingSet, band_bytes
 
 ALIGNED_BYTES = 16
 """The widest load of one thread, and what TMA takes for an address. Source: CUDA C++ Programming Guide."""
@@ -44,34 +44,17 @@ def offset_in_body(stand: Stand, size: int, body: int) -> int:
     return (body - size) // ALIGNED_BYTES * ALIGNED_BYTES if stand == "end" else 0
 
 
-def stands_of(filled: Sequence[bool]) -> tuple[Stand, ...]:
-    """The stands of a set, by whether each array fills its body: if all do, none need stand at the end."""
-    return ("bands", "start") if all(filled) else ("bands", "start", "end")
-
-
-class MappedSet:
+class MappedSet(StandingSet):
     """See GuardedSet: in every stand but "bands" the arrays touch holes. Nothing need be shut."""
 
     def __init__(self, cupy: Any, index: int, buffers: Sequence[Buffer], dtypes: Sequence[Any]) -> None:
         """On the GPU that CUDA counts as `index`. Raises: Unmappable."""
         memory = Memory(index, cupy.get_default_memory_pool().free_all_blocks)
-        self._pages = [
+        pages = [
             _Pages(cupy, memory, buffer, np.dtype(dtype), place)
             for place, (buffer, dtype) in enumerate(zip(buffers, dtypes, strict=True))
         ]
-        filled = [pages.filled for pages in self._pages]
-        self.stands = stands_of(filled)
-        self._words = {"end": _LAST_WORDS["end"], "start": _LAST_WORDS["both" if any(filled) else "start"]}
-        self._stand: Stand = "bands"
-
-    @property
-    def arrays(self) -> dict[str, Array]:
-        return {pages.name: pages.array for pages in self._pages}
-
-    def place(self, stand: Stand) -> None:
-        self._stand = stand
-        for pages in self._pages:
-            pages.place(stand)
+        super().__init__(pages, _LAST_WORDS)
 
     @contextmanager
     def shut(self) -> Iterator[None]:
@@ -81,9 +64,6 @@ class MappedSet:
         except Faulted as fault:
             words = self._words.get(self._stand)
             raise Faulted(f"{fault}; {words}" if words else str(fault)) from None
-
-    def stray(self) -> str | None:
-        return next(filter(None, (pages.bands.stray() for pages in self._pages)), None)
 
 
 class _Pages:

@@ -89,6 +89,47 @@ class Bands:
         return f"wrote {count * self._element_bytes:,} bytes {side} of {self._name}, first at {first}"
 
 
+def stands_of(filled: Sequence[bool]) -> tuple[Stand, ...]:
+    """The stands of a set, by whether each array fills its pages: if all do, none need stand at the end."""
+    return ("bands", "start") if all(filled) else ("bands", "start", "end")
+
+
+class Pages(Protocol):
+    """One array with memory of its own, beside which nothing may be touched."""
+
+    name: str
+    array: Array  # where it stands now
+    bands: Bands
+    filled: bool  # whether both its ends touch forbidden memory at once
+
+    def place(self, stand: Stand) -> None:
+        """Move the array with what it holds, and fill the bands anew."""
+
+
+class StandingSet:
+    """What the sets share whose arrays stand, in every stand but "bands", beside forbidden memory."""
+
+    def __init__(self, pages: Sequence[Pages], words: Mapping[str, str]) -> None:
+        """`words`: what is said of a kernel that touched it at the "start", at the "end" or where it may be "both"."""
+        filled = [page.filled for page in pages]
+        self._arrays = pages
+        self.stands = stands_of(filled)
+        self._words = {"end": words["end"], "start": words["both" if any(filled) else "start"]}
+        self._stand: Stand = "bands"
+
+    @property
+    def arrays(self) -> dict[str, Array]:
+        return {page.name: page.array for page in self._arrays}
+
+    def place(self, stand: Stand) -> None:
+        self._stand = stand
+        for page in self._arrays:
+            page.place(stand)
+
+    def stray(self) -> str | None:
+        return next(filter(None, (page.bands.stray() for page in self._arrays)), None)
+
+
 class BandedSet:
     """A GuardedSet where no memory can be protected: bands alone, and the same stand twice. For NumPy and CuPy."""
 

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from ...templates.op import Array, Buffer
-from .guards import Bands, Stand, band_bytes
+from .guards import Bands, Stand, StandingSet, band_bytes
 
 _NONE = 0
 """PROT_NONE (sys/mman.h), which Python's mmap module does not name."""
@@ -34,7 +34,7 @@ _LAST_WORDS = {
 }
 
 
-class PagedSet:
+class PagedSet(StandingSet):
     """See GuardedSet: in every stand but "bands", what touches the arrays is protected while a kernel runs."""
 
     def __init__(self, buffers: Sequence[Buffer], dtypes: Sequence[Any]) -> None:
@@ -42,19 +42,7 @@ class PagedSet:
             _Pages(buffer, np.dtype(dtype), place)
             for place, (buffer, dtype) in enumerate(zip(buffers, dtypes, strict=True))
         ]
-        filled = [pages.filled for pages in self._pages]
-        self.stands: tuple[Stand, ...] = ("bands", "start") if all(filled) else ("bands", "start", "end")
-        self._words = {"end": _LAST_WORDS["end"], "start": _LAST_WORDS["both" if any(filled) else "start"]}
-        self._stand: Stand = "bands"
-
-    @property
-    def arrays(self) -> dict[str, Array]:
-        return {pages.name: pages.array for pages in self._pages}
-
-    def place(self, stand: Stand) -> None:
-        self._stand = stand
-        for pages in self._pages:
-            pages.place(stand)
+        super().__init__(self._pages, _LAST_WORDS)
 
     @contextmanager
     def shut(self) -> Iterator[None]:
@@ -65,9 +53,6 @@ class PagedSet:
             for pages in self._pages:
                 opened.enter_context(pages.shut(self._stand))
             yield
-
-    def stray(self) -> str | None:
-        return next(filter(None, (pages.bands.stray() for pages in self._pages)), None)
 
 
 class _Pages:
