@@ -131,7 +131,11 @@ def repeatability(given: argparse.Namespace) -> dict[str, Any]:
         with tempfile.TemporaryDirectory(prefix="kerntune-bench-") as name:
             report = tune(given, Path(name), given.configs)
             answer = report.answer
-            winners.append({"digest": answer.config.digest, "median_us": answer.median_us, "seconds": report.seconds})
+            winners.append(
+                {"digest": answer.config.digest, "median_us": answer.median_us, "seconds": report.seconds}
+                | playoff_of(Path(name), report.record)
+            )
+            print(turn, winners[-1], file=sys.stderr, flush=True)
             if turn < given.benched:
                 again.append(benched(given, Path(name), answer))
     counts = Counter(winner["digest"] for winner in winners)
@@ -150,6 +154,19 @@ def repeatability(given: argparse.Namespace) -> dict[str, Any]:
         "runs": winners,
         "benched_us": again,
     }
+
+
+def playoff_of(folder: Path, winner: Any) -> dict[str, Any]:
+    """What the playoff of one tune saw: whoever tied with the winner, and each finalist's median of every round, µs."""
+    rounds = winner.verdict.rounds
+    finalists = {}
+    for record in all_records(folder):
+        if record.baseline is not None:
+            samples = record.measurement.samples_us
+            size = len(samples) // rounds
+            blocks = [samples[n * size : (n + 1) * size] for n in range(rounds)]
+            finalists[record.config.digest] = [round(statistics.median(block), 2) for block in blocks]
+    return {"confidence": winner.verdict.confidence, "tied_with": winner.verdict.tied_with, "finalists_us": finalists}
 
 
 def benched(given: argparse.Namespace, folder: Path, answer: Any) -> float:
