@@ -62,7 +62,7 @@ class Utilisation(threading.Thread):
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
-        self.samples: list[int] = []
+        self.samples: list[tuple[float, int]] = []  # when, and the percentage
         self.ended = threading.Event()
 
     def run(self) -> None:
@@ -71,7 +71,7 @@ class Utilisation(threading.Thread):
         pynvml.nvmlInit()
         handle = pynvml.nvmlDeviceGetHandleByIndex(0)
         while not self.ended.wait(UTILISATION_PERIOD_S):
-            self.samples.append(pynvml.nvmlDeviceGetUtilizationRates(handle).gpu)
+            self.samples.append((time.monotonic(), pynvml.nvmlDeviceGetUtilizationRates(handle).gpu))
 
 
 def throughput(given: argparse.Namespace) -> dict[str, Any]:
@@ -95,9 +95,7 @@ def throughput(given: argparse.Namespace) -> dict[str, Any]:
     search_s = ended_s[-1] - started_s[0]
     searched = [record for record in records if record.phase == "search"]
     full = [r.measurement for r in searched if r.measurement and not getattr(r.measurement, "raced_out", False)]
-    within = busy.samples[int((ended_s[0] - started_s[0]) / UTILISATION_PERIOD_S) :][
-        : int(search_s / UTILISATION_PERIOD_S)
-    ]
+    within = [percent for at_s, percent in busy.samples if ended_s[0] <= at_s <= ended_s[-1]]
     return {
         "configs": len(ended_s),
         "search_s": round(search_s, 2),

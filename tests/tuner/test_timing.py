@@ -9,6 +9,7 @@ from kerntune.templates.catalogue import op_named
 from kerntune.tuner.measure import playoff as playoffs
 from kerntune.tuner.measure import timing
 from kerntune.tuner.measure.playoff import playoff
+from kerntune.tuner.measure.resting import Resting
 from kerntune.tuner.measure.timing import (
     KNOWN_WITHIN,
     MAX_SAMPLES,
@@ -28,12 +29,12 @@ class FakeDevice:
     """Counts what it is asked; a timer gives the samples 1, 2, 3 … µs, or what `times_us` yields."""
 
     cache_bytes = 4096
-    settling_s = 0.0
     pause_s = 0.5
 
     def __init__(self):
         self.seeds, self.poisoned = [], 0
         self.times_us = None
+        self.rest = Resting(0.0)
 
     def random(self, buffer, seed):
         self.seeds.append((buffer.name, seed))

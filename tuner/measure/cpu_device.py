@@ -20,6 +20,7 @@ from ..backends.cpu_target import this_cpu
 from .device import Arrays, Kernel, LaunchError, Timer
 from .guards import GuardedSet
 from .protected_pages import PagedSet
+from .resting import Resting
 
 _DTYPES = {"fp32": np.float32, "fp16": np.float16, "int8": np.int8, "int32": np.int32}
 
@@ -31,10 +32,10 @@ class CpuDevice:
     """See Device."""
 
     xp: Any = np
-    settling_s = 0.0
     pause_s = PAUSE_S
 
     def __init__(self) -> None:
+        self.rest = Resting(0.0)
         cpu = this_cpu(None)
         self.cache_bytes = cpu.l3_bytes or cpu.l2_bytes
 

@@ -21,18 +21,19 @@ from .cuda_random import BF16_NAN, CudaRandom, random_bytes, storage_dtype
 from .cuda_vendor import vendor_gemm
 from .device import Arrays, Faulted, Kernel, Timer
 from .guards import BandedSet, GuardedSet
+from .resting import Resting
 
-REPLAYS = 3
+REPLAYS = 5
 """Timed replays of a graph in one block, queued behind one that is not timed: the queue never runs dry."""
 
-SETTLING_S = 0.15
-"""After this much load the time of a kernel is within 1 % of where it stays (H200 at its power limit, 2026-11-22)."""
+REST_S = 0.02
+"""After blocks of some ms and such rests the clock is at its highest, 1,980 MHz, and times repeat to 0.1 % (H200,
+2026-11-23)."""
 
 
 class CudaDevice:
     """See Device. All work goes to one stream, which is CuPy's current one in this process."""
 
-    settling_s = SETTLING_S
     pause_s = 0.0  # nothing spins on a GPU between kernels
 
     def __init__(self, index: int) -> None:
@@ -50,6 +51,7 @@ class CudaDevice:
             raise DeviceError(f"cuda:{index} cannot be opened: {error}. See nvidia-smi.") from None
         self._stream.use()
         self._index = index
+        self.rest = Resting(REST_S)
         self._random = CudaRandom(cupy)
 
     def random(self, buffer: Buffer, seed: int) -> Array:

@@ -10,6 +10,7 @@ from ...spaces.problems import Problem
 from ...templates.op import Array, Buffer
 from ..backends.artifact import Artifact
 from .guards import GuardedSet
+from .resting import Resting
 
 Arrays = Mapping[str, Array]
 Kernel = Callable[[Arrays], None]
@@ -36,7 +37,7 @@ class Device(Protocol):
 
     xp: Any  # array module: numpy, cupy
     cache_bytes: int  # of the last-level cache, which a cold measurement must outgrow
-    settling_s: float  # the longest that its clock takes to follow a new load; 0 where it does not depend on the kernel
+    rest: Resting  # before a block, so that its clock is its highest again
     pause_s: float  # between contenders, so that one's spinning threads do not run into the other
 
     def random(self, buffer: Buffer, seed: int) -> Array:

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 
 from ..winner import ratio, told_apart
 from .device import Kernel
-from .settling import settled
 from .timing import block_calls, estimate_us, rotating
 from .workload import Workload
 
@@ -23,12 +22,12 @@ ENOUGH_ROUNDS = 6
 MAX_ROUNDS = 60
 
 SETTLING = 1 / 6
-"""Part of the time in which rounds are run and not counted, where a device does not settle in each block by itself."""
+"""Part of the time in which rounds are run and not counted; where a device rests before each block, it is one round."""
 
 RATIO_KNOWN_WITHIN = 0.01
 """How far the 95 % interval of the speedup over the vendor may reach to either side."""
 
-BLOCK_S, REPLAY_S = 0.03, 0.005
+BLOCK_S, REPLAY_S = 0.03, 0.001
 """Timed seconds of one block of calls, and of one of a graph's replays, of which a block has a few."""
 
 MAX_REPLAY_CALLS = 4000
@@ -43,9 +42,8 @@ Rounds = list[list[float]]
 def playoff(workload: Workload, kernels: Mapping[str, Kernel], time_s: float) -> dict[str, Rounds]:
     """Times of each contender, by name.
 
-    Each round every contender runs one block of at least five calls, after a pause, one call that is not timed, and
-    blocks that are not kept until its clock has settled; the order is another one each round, so that nobody always
-    follows the same rival. Every contender is treated alike.
+    Each round every contender runs one block of at least five calls, after a pause, a rest and a call that is not timed.
+    The order is another one each round, so that nobody always follows the same rival. All are treated alike.
     Rounds end when it is settled who is tied with the fastest, who is beaten and how they compare with the vendor, or
     when `time_s` is spent.
     """
@@ -68,8 +66,8 @@ def playoff(workload: Workload, kernels: Mapping[str, Kernel], time_s: float) ->
             time.sleep(device.pause_s)
             turning[name](workload.sets[0])
             device.finish()
-            taken[name] = [round(sample, 3) for sample in settled(timers[name], device.settling_s)]
-        if device.settling_s or time.monotonic() - start_s >= SETTLING * time_s:
+            taken[name] = [round(sample, 3) for sample in device.rest.block(timers[name])]
+        if turn if device.rest.rest_s else time.monotonic() - start_s >= SETTLING * time_s:
             for name, samples in taken.items():
                 rounds[name].append(samples)
         turn += 1

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from ...cache.records import Measurement
 from ..intervals import median_error, median_interval
 from .device import Arrays, Kernel
-from .settling import settled
 from .workload import Workload
 
 MIN_CALLS = 5
@@ -84,9 +83,9 @@ def is_hopeless(estimate: float, incumbent_us: float | None) -> bool:
 def measure(workload: Workload, kernel: Kernel, time_s: float, incumbent_us: float | None = None) -> Measurement:
     """Times of a kernel over the workload's sets.
 
-    Ends when the median is known, when the kernel is clearly slower than `incumbent_us`, or when `time_s` is spent
-    after the clock has settled; at least ten samples, but for a kernel that is raced out. A pause comes first: the
-    threads of whoever ran before (the reference's BLAS) may still be spinning.
+    Ends when the median is known, when the kernel is clearly slower than `incumbent_us`, or when `time_s` is spent; at
+    least ten samples, but for a kernel that is raced out. A pause comes first: the threads of whoever ran before (the
+    reference's BLAS) may still be spinning. A device that needs rests gets one before each block that counts.
     """
     time.sleep(workload.device.pause_s)
     glances = [estimate_us(workload, kernel)]
@@ -97,7 +96,8 @@ def measure(workload: Workload, kernel: Kernel, time_s: float, incumbent_us: flo
     least = MIN_CALLS if workload.policy.launch == "eager" else 1
     calls = block_calls(glances[-1], BLOCK_S, len(workload.sets), least)
     timer = workload.device.timer(kernel, workload.sets, calls, workload.policy)
-    samples = settled(timer, workload.device.settling_s, lambda block: is_raced_out(block, incumbent_us))
+    rest = workload.device.rest
+    samples = rest.first(timer, lambda block, factor: is_raced_out(block, incumbent_us and factor * incumbent_us))
     deadline_s = time.monotonic() + time_s
     look_at = 0  # at every block first, then less and less often: a look sorts all samples
     while not is_raced_out(samples, incumbent_us):
@@ -107,7 +107,7 @@ def measure(workload: Workload, kernel: Kernel, time_s: float, incumbent_us: flo
             if is_known(samples):
                 return _measurement(samples)
             look_at = len(samples) + len(samples) // 4
-        samples += timer()
+        samples += rest.block(timer)
     return _measurement(samples, raced_out=True)
 
 
