@@ -42,8 +42,8 @@ Rounds = list[list[float]]
 def playoff(workload: Workload, kernels: Mapping[str, Kernel], time_s: float) -> dict[str, Rounds]:
     """Times of each contender, by name.
 
-    Each round every contender runs one block of at least five calls, after a pause, a rest and a call that is not timed.
-    The order is another one each round, so that nobody always follows the same rival. All are treated alike.
+    Each round every contender runs one block of at least five calls, after a pause, a rest and a call not timed. The
+    order is another one each round, so that nobody always follows the same rival. All are treated alike.
     Rounds end when it is settled who is tied with the fastest, who is beaten and how they compare with the vendor, or
     when `time_s` is spent.
     """
