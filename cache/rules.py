@@ -56,7 +56,12 @@ def _clean_value(value: Any) -> Any:
 
 
 def winner(history: Iterable[Record]) -> Record | None:
-    """The best record of one key, from its records in order of arrival; None where nothing stands.
+    """The best record of one key, from its records in order of arrival; None where nothing stands."""
+    return next(iter(standing(history)), None)
+
+
+def standing(history: Iterable[Record]) -> list[Record]:
+    """The records of one key that may be its best, the best first.
 
     Of each config (of one template) only what was recorded last counts: a config whose last record is a failure is
     out, whatever it did before, and so is a time of a config that was raced out. A playoff beats any search, and within
@@ -68,9 +73,9 @@ def winner(history: Iterable[Record]) -> Record | None:
     for record in sorted(history, key=lambda record: record.recorded_at):
         config = (record.template_digest, record.config.digest)
         last[config] = last_of_phase[(*config, record.phase)] = record
-    standing = [
+    found = [
         (phase != "playoff", record.ranked_us, record.config.digest, template_digest, record)
         for (template_digest, config_digest, phase), record in last_of_phase.items()
         if record.ranked_us is not None and last[template_digest, config_digest].measurement
     ]
-    return min(standing, key=lambda entry: entry[:4])[-1] if standing else None
+    return [record for *_, record in sorted(found, key=lambda entry: entry[:4])]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from ..spaces.errors import ProblemError, ShapeError, UnknownName
@@ -138,3 +138,9 @@ class Op:
         self.complete(chosen, device_kind)
         ordered = tuple((name, chosen[name]) for name in (*self.letters, *known))
         return Problem(self.name, ordered, tuple(self.facts(chosen).items()))
+
+    def with_facts(self, problem: Problem, device_kind: DeviceKind) -> Problem:
+        """A problem that was read back, with the facts that no store keeps: those of its fields, and of the defaults
+        for a field it does not have. Raises: UnknownName for one that this op does not have.
+        """
+        return replace(problem, facts=self.problem(device_kind, **dict(problem.fields)).facts)

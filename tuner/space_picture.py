@@ -7,11 +7,10 @@ import math
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..spaces.description import Description, Removal
-from ..spaces.errors import UsageError
+from .pictures import plotly
 from .space_report import count_text, feasible_text
 
 if TYPE_CHECKING:
@@ -41,35 +40,9 @@ class Stage:
     hover: str
 
 
-def check_picture_file(path: Path) -> None:
-    """Raises: UsageError for a file that could not be written as a picture, or where plotly is not installed."""
-    if path.suffix not in (".html", ".json"):
-        raise UsageError(
-            f'--picture {path}: a picture is written as .html or .json, not "{path.suffix}". '
-            "For .png or .svg open the .html and take the camera in its corner: that needs a browser."
-        )
-    if not path.parent.is_dir():
-        raise UsageError(f"--picture {path}: there is no folder {path.parent}.")
-    _plotly()
-
-
-def write(figure: Figure, path: Path) -> None:
-    """As one page that needs no network, or as plotly's JSON. Raises: UsageError if the file cannot be written."""
-    if path.suffix == ".html":
-        saved = {"toImageButtonOptions": {"format": "svg", "filename": path.stem}, "displaylogo": False}
-        height = f"{figure.layout.height}px"
-        text = figure.to_html(include_plotlyjs=True, div_id="space", config=saved, default_height=height)
-    else:
-        text = figure.to_json()
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"--picture {path}: {error.strerror}.") from None
-
-
 def picture(title: str, descriptions: Mapping[str, Description]) -> Figure:
     """A funnel for each template, in one figure. Raises: UsageError where plotly is not installed."""
-    go, make_subplots = _plotly()
+    go, make_subplots = plotly()
     funnels = [stages(description) for description in descriptions.values()]
     heights = [len(funnel) * ROW_PX for funnel in funnels]
     total_px = sum(heights) + HEAD_PX * (len(heights) - 1)
@@ -179,14 +152,3 @@ def _wrapped(text: str) -> str:
     lines = -(-len(text) // LABEL_CHARS)
     wrapped = textwrap.wrap(text, -(-len(text) // lines) + 6, max_lines=3, placeholder=" …")
     return "<br>".join(html.escape(line, quote=False) for line in wrapped)
-
-
-def _plotly() -> tuple[Any, Any]:
-    try:
-        import plotly.graph_objects as go
-        from plotly.subplots import make_subplots
-    except ImportError:
-        raise UsageError(
-            'a picture is drawn by plotly, which is not installed: pip install "kerntune[report]"'
-        ) from None
-    return go, make_subplots

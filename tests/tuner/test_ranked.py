@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 from builders import a_target
-from contracts.sampler_contract import SamplerContract
 from kerntune.spaces import Space, choice, int_range, pow2
 from kerntune.tuner.cost_models.known import KnownRows
 from kerntune.tuner.samplers import make_sampler, ranked
+from kerntune.tuner.samplers.contract import SamplerContract
 from kerntune.tuner.samplers.ranked import RankedRows
 from kerntune.tuner.samplers.rows import Rows
 

@@ -5,11 +5,12 @@ from importlib.metadata import EntryPoint
 
 import numpy as np
 import pytest
-from contracts.sampler_contract import SamplerContract, a_space
 from kerntune.spaces import Space, int_range
 from kerntune.spaces.errors import UnknownName, UsageError
 from kerntune.tuner.cost_models import boosted
-from kerntune.tuner.samplers import SAMPLERS, autotvm, check_name, make_sampler, rows
+from kerntune.tuner.samplers import autotvm, check_name, make_sampler, rows
+from kerntune.tuner.samplers.contract import SamplerContract
+from kerntune.tuner.samplers.contract_spaces import conditional
 from kerntune.tuner.samplers.moves import Moves
 from kerntune.tuner.samplers.rows import Rows
 from scipy.stats import spearmanr
@@ -37,18 +38,13 @@ class TestGenetic(SamplerContract):
 
 class TestExhaustive(SamplerContract):
     name = "exhaustive"
-
-    def test_it_is_pure_given_its_seed(self):
-        """In order, whatever the seed."""
-        for seed in (3, 4):
-            _, sampler = self.sampler(seed)
-            assert [sampler.ask() for _ in range(25)] == list(range(25))
+    uses_seed = False
 
 
 def test_a_walk_finds_unseen_rows_around_a_point_of_a_space_that_is_not_listed(monkeypatch):
     """Outward from the nearest row, each row once, until none is left."""
     monkeypatch.setattr(rows, "LISTED_ROWS", 0)
-    feasible = a_space()
+    feasible = conditional()
     walked = Rows(feasible, 0)
     point = walked.point(20)
     found = []
@@ -70,20 +66,9 @@ def test_an_unknown_sampler_lists_the_known_ones():
         check_name("bayes")
 
 
-def test_the_last_row_may_be_claimed():
-    """A seed is taken without asking the sampler, which would have nothing left to choose."""
-    feasible = a_space()
-    for name in SAMPLERS:
-        sampler = make_sampler(name, feasible, 0)
-        rows = [sampler.ask() for _ in range(len(feasible) - 1)]
-        (last,) = set(range(len(feasible))) - set(rows)
-        assert sampler.claim(last)
-        assert sampler.ask() is None
-
-
 def test_adjacent_rows_are_a_step_away_in_every_parameter():
     """Others in one parameter alone; an absent parameter may be anything."""
-    feasible = a_space()
+    feasible = conditional()
     row = feasible.index({"M": 32, "KIND": "b", "SPLIT": 1})
     near = [dict(feasible[other]) for other in Moves(feasible).adjacent(row)]
     assert {config["M"] for config in near} == {16, 32, 64}
@@ -178,7 +163,7 @@ def test_a_batch_of_autotvm_is_good_and_differs_in_its_values():
 
 def test_a_walker_of_autotvm_steps_over_a_condition():
     """What the condition lets in comes with the step, and leaves with it."""
-    feasible = a_space()
+    feasible = conditional()
     sampler = autotvm.AutoTvmRows(Rows(feasible, 0), 0)
     for _ in range(autotvm.BATCH):
         row = sampler.choose()
@@ -196,7 +181,7 @@ def test_a_sampler_of_another_package_is_found_by_its_entry_point(monkeypatch):
     monkeypatch.setattr(metadata, "entry_points", lambda group: [entry] if group == entry.group else [])
     monkeypatch.setattr(EntryPoint, "load", lambda self: lambda feasible, seed: ("theirs", feasible.total, seed))
     assert check_name("theirs") == "theirs"
-    assert make_sampler("theirs", a_space(), 7) == ("theirs", len(a_space()), 7)
+    assert make_sampler("theirs", conditional(), 7) == ("theirs", len(conditional()), 7)
     with pytest.raises(UnknownName, match=r"Known: annealing, .*, theirs, tpe"):
         check_name("mine")
 
@@ -206,4 +191,4 @@ def test_a_sampler_of_another_package_that_does_not_load_is_told(monkeypatch):
     entry = EntryPoint("theirs", "no_such_package:Sampler", "kerntune.samplers")
     monkeypatch.setattr(metadata, "entry_points", lambda group: [entry])
     with pytest.raises(UsageError, match=r'sampler "theirs" of no_such_package:Sampler cannot be loaded: No module'):
-        make_sampler("theirs", a_space(), 0)
+        make_sampler("theirs", conditional(), 0)

@@ -11,6 +11,7 @@ from .bench import bench_group
 from .doctor import doctor
 from .lookup import lookup_group
 from .replay import replay
+from .report import report_group
 from .serve import serve
 from .spaces import spaces_group
 from .tune import add_tuning_commands
@@ -31,6 +32,7 @@ def make_app() -> typer.Typer:
     app.add_typer(lookup_group(), name="lookup")
     app.add_typer(bench_group(), name="bench")
     app.add_typer(spaces_group(), name="spaces")
+    app.add_typer(report_group(), name="report")
     app.command(epilog="Example: tune replay HEADER.json --sampler tpe --trials 200 --seeds 20")(replay)
     app.command(epilog="Example: tune serve --port 8420")(serve)
     app.command(epilog="Example: tune doctor")(doctor)

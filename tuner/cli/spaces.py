@@ -56,7 +56,7 @@ def _command(op: Op) -> Any:
 def _run(op: Op, values: Mapping[str, Any]) -> None:
     picture: Path | None = values["picture"]
     if picture is not None:
-        from ..space_picture import check_picture_file
+        from ..pictures import check_picture_file
 
         check_picture_file(picture)
     from ..backends.gpu_target import wake_driver
@@ -85,8 +85,8 @@ def _run(op: Op, values: Mapping[str, Any]) -> None:
     else:
         _print(title, reports, unsupported)
     if picture is not None and reports:
+        from ..pictures import write
         from ..space_picture import picture as drawn
-        from ..space_picture import write
 
         write(drawn(title, {report.template: report.description for report in reports}), picture)
     tuning.feasible_among(offered, problem, host)

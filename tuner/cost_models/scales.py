@@ -17,6 +17,9 @@ USUAL_NOISE, NOISE_SPREAD = -5.0, 1.5
 SCALE_SPREAD = 1.0
 """How far data may move the logarithm of a length scale from 0: a third to three times the values' range."""
 
+LEAST_VARIANCE = 1e-12
+"""Of values that are all the same: it would be 0, which has no logarithm."""
+
 STEPS = 25
 
 Parameters = Numbers
@@ -41,7 +44,7 @@ def fitted(points: Numbers, values: Numbers, start: Parameters) -> Parameters:
         count = len(values)
         factor = cho_factor((1 + r + r * r / 3) * decay + (noise + JITTER) * np.eye(count), lower=True)
         weights, precision = cho_solve(factor, values), cho_solve(factor, np.eye(count))
-        variance = float(values @ weights) / count
+        variance = max(float(values @ weights) / count, LEAST_VARIANCE)
         likelihood = -count / 2 * np.log(variance) - np.log(np.diag(factor[0])).sum()
         pull = precision - np.outer(weights, weights) / variance  # twice the loss by each entry of the matrix
         by_square = pull * (-5 / 6) * (1 + r) * decay

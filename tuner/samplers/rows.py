@@ -6,6 +6,7 @@ import heapq
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
 from ...spaces.feasible import FeasibleSpace
@@ -26,6 +27,7 @@ class Rows:
         self._listed = feasible.total <= LISTED_ROWS
         self._unseen = np.ones(feasible.total if self._listed else 0, dtype=bool)
         self._seen: set[int] = set()
+        self._closest: dict[tuple[int, ...], NDArray[np.int64]] = {}
         self.results: dict[int, float | None] = {}  # µs of the rows that were told, None where they failed; in order
         self.distributions = self._distributions(feasible)
         if self._listed:
@@ -71,14 +73,20 @@ class Rows:
 
     def closest(self, point: Point) -> int:
         """The row closest to a point, seen or not: its own if it is feasible; of equally close ones, one by chance."""
+        asked = tuple(point.values())
+        if asked not in self._closest:  # a population that has converged asks for few points, thousands of times
+            self._closest[asked] = self._all_closest(point)
+        rows = self._closest[asked]
+        return int(rows[0] if len(rows) == 1 else self._rng.choice(rows))
+
+    def _all_closest(self, point: Point) -> NDArray[np.int64]:
+        """Every row that is as close to a point as any, or one where they cannot be listed."""
         config = self._config(point)
         row = self.feasible.find(config)
-        if row is not None:
-            return row
-        if not self._listed:
-            return self.feasible.index(self.feasible.nearest(config))
-        distance = self.feasible.distances(np.array([point[p.name] for p in self.feasible.parameters]))
-        return int(self._rng.choice(np.flatnonzero(distance <= distance.min() + 1e-12)))
+        if row is None and self._listed:
+            distance = self.feasible.distances(np.array([point[p.name] for p in self.feasible.parameters]))
+            return np.flatnonzero(distance <= distance.min() + 1e-12)
+        return np.array([self.feasible.index(self.feasible.nearest(config)) if row is None else row])
 
     def _walk(self, point: Point, indices: Any) -> int:
         """The closest unseen row met on a walk from neighbour to neighbour that starts at the closest row."""
