@@ -13,7 +13,10 @@ from ..spaces.feasible import FeasibleSpace
 from ..spaces.problems import Problem
 from ..spaces.space import Space
 from ..spaces.targets import Target
+from .chips import Floats
+from .columns import Columns, columns
 from .render import render, source_text
+from .roofline import Work, estimates_us
 from .tensor_map import TensorMap
 
 
@@ -75,6 +78,8 @@ class KernelTemplate:
     """(problem, target, parameters and derived values) -> Launch."""
     seeds: Callable[[Problem, Target], Sequence[Mapping[str, Any]]]
     """Good guesses, best first; one that is not feasible here stands for the feasible config nearest to it."""
+    work: Callable[[Problem, Target, Columns], Work] | None = None
+    """The analytic model: (problem, target, values of many configs by parameter and derived name) -> their Work."""
 
     @cached_property
     def digest(self) -> str:
@@ -99,3 +104,28 @@ class KernelTemplate:
     def seed_configs(self, feasible: FeasibleSpace, problem: Problem, target: Target) -> list[Config]:
         """The template's seeds, best first, each as the feasible config nearest to it; each once."""
         return list(dict.fromkeys(feasible.nearest(seed) for seed in self.seeds(problem, target)))
+
+    def estimate(
+        self, feasible: FeasibleSpace, problem: Problem, target: Target
+    ) -> Callable[[Sequence[int]], Floats] | None:
+        """The analytic model as a function of rows; None where the template has none."""
+        work = self.work
+        if work is None:
+            return None
+
+        def of(rows: Sequence[int]) -> Floats:
+            return estimates_us(
+                work(problem, target, columns(self.space.declaration, feasible, problem, target, rows)), target
+            )
+
+        return of
+
+    def estimates_us(
+        self, feasible: FeasibleSpace, problem: Problem, target: Target, rows: Sequence[int]
+    ) -> Floats | None:
+        """µs of rows, by the analytic model; None where the template has none.
+
+        `feasible` may be any space of this template's parameters: its own for the problem, or a list of configs.
+        """
+        estimate = self.estimate(feasible, problem, target)
+        return None if estimate is None else estimate(rows)

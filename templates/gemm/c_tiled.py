@@ -12,6 +12,7 @@ from ...spaces.space import Space
 from ...spaces.symbols import problem, target
 from ...spaces.targets import Cpu, Target
 from ..template import Argument, KernelTemplate, Launch
+from .c_work import work
 from .op import plain_only
 
 
@@ -106,4 +107,5 @@ TEMPLATE = KernelTemplate(
     supports=_supports,
     launch=_launch,
     seeds=_seeds,
+    work=work,
 )

@@ -26,6 +26,7 @@ from ..limits import (
 )
 from ..template import Argument, KernelTemplate, Launch
 from .op import plain_only
+from .simt_work import work
 
 OLDEST_ARCH = 75
 """Compute capability times ten: the oldest that NVRTC 13 compiles for."""
@@ -139,4 +140,5 @@ TEMPLATE = KernelTemplate(
     supports=_supports,
     launch=_launch,
     seeds=_seeds,
+    work=work,
 )

@@ -27,6 +27,7 @@ from ..limits import (
 )
 from ..template import Argument, KernelTemplate, Launch
 from .op import OP, plain_only
+from .triton_work import work
 
 _DTYPES = ("bf16", "fp16", "fp32")
 _BUFFERS = (("a", "dtype"), ("b", "dtype"), ("c", "out_dtype"))
@@ -169,4 +170,5 @@ TEMPLATE = KernelTemplate(
     supports=_supports,
     launch=_launch,
     seeds=_seeds,
+    work=work,
 )
