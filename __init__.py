@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .cache.records import Answer
     from .spaces.errors import KerntuneError
-    from .tuner.api import lookup, tune
+    from .tuner.api import lookup, tune, tune_workload
 
     __version__: str
 
@@ -15,9 +15,10 @@ _HOMES = {
     "KerntuneError": ".spaces.errors",
     "lookup": ".tuner.api",
     "tune": ".tuner.api",
+    "tune_workload": ".tuner.api",
 }
 
-__all__ = ["Answer", "KerntuneError", "__version__", "lookup", "tune"]
+__all__ = ["Answer", "KerntuneError", "__version__", "lookup", "tune", "tune_workload"]
 
 
 def __getattr__(name: str) -> Any:

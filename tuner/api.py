@@ -1,8 +1,9 @@
-"""The use cases: tune a problem, look a problem up."""
+"""The use cases: tune a problem, or many under one budget; look a problem up."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from ..cache.records import Answer
@@ -10,6 +11,8 @@ from ..templates.catalogue import op_named
 from . import asking, settings, tuning
 from .budget import Budget
 from .samplers import DEFAULT
+from .schedule import PATIENCE
+from .stopping import StopRules
 
 
 def tune(
@@ -19,27 +22,70 @@ def tune(
     template: str | Sequence[str] = (),
     trials: int = 200,
     time_s: float = 120.0,
+    patience: int | None = None,
+    min_gain: float | None = None,
+    target_us: float | None = None,
     sampler: str = DEFAULT,
     seed: int = 0,
     policy: str = "cold",
     force: bool = False,
     db: str | None = None,
+    transfer: bool = True,
     **fields: Any,
 ) -> Answer:
     """The best config for a problem on this machine: from the cache, or searched, checked and measured now.
 
     `fields` are the op's: `tune("gemm", m=1024, n=1024, k=1024, dtype="fp32")`. The search ends at whichever of
-    `trials` and `time_s` (seconds) comes first.
+    `trials` and `time_s` (seconds) comes first; before, after `patience` trials in a row without a better best, when
+    the sampler expects to gain less than the share `min_gain`, or at a best of `target_us`. It starts from what is
+    stored of near problems and devices, unless `transfer` is false.
 
     Raises: UsageError for words that are off, NoFeasibleConfig, DeviceError, StoreError. KeyboardInterrupt keeps what
     was measured; the next call goes on from there.
     """
     names = (template,) if isinstance(template, str) else tuple(template)
-    budget = Budget(trials, time_s)
-    report = tuning.run(tuning.Request(op, fields, device, names, budget, sampler, seed, policy, force, db))
+    budget, rules = Budget(trials, time_s), StopRules(patience, min_gain, target_us)
+    words = (device, names, budget, sampler, seed, policy, force, db, transfer, rules)
+    report = tuning.run(tuning.Request(op, fields, *words))
     if report.interrupted:
         raise KeyboardInterrupt
     return report.answer
+
+
+def tune_workload(
+    problems: str | Path | Sequence[Mapping[str, Any]],
+    *,
+    time_s: float,
+    device: str = "auto",
+    template: str | Sequence[str] = (),
+    patience: int = PATIENCE,
+    sampler: str = DEFAULT,
+    seed: int = 0,
+    policy: str = "cold",
+    force: bool = False,
+    db: str | None = None,
+    transfer: bool = True,
+) -> list[Answer | None]:
+    """The best configs for many problems under one time budget, spent where their weighted time should fall most.
+
+    `problems` is a workload file (docs/workload.md), or its entries: `{"op": "gemm", "shape": "8x8x8", "weight": 2}`.
+    Answers are in their order, each problem once; None where none was tried or none worked. A problem ends after
+    `patience` trials in a row without a better best.
+
+    Raises: as tune. KeyboardInterrupt keeps what was measured; the next call goes on from there.
+    """
+    from . import workload
+    from .workload_file import of_values, read
+
+    names = (template,) if isinstance(template, str) else tuple(template)
+    request = workload.WorkloadRequest(
+        lambda kind: read(Path(problems), kind) if isinstance(problems, str | Path) else of_values(problems, kind),
+        *(time_s, device, names, sampler, seed, policy, force, db, transfer, patience),
+    )
+    report = workload.run(request)
+    if report.interrupted:
+        raise KeyboardInterrupt
+    return [task.answer for task in report.tasks]
 
 
 def lookup(

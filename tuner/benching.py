@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -13,6 +14,7 @@ from ..cache.rules import winner
 from ..cache.store import Store
 from ..spaces.config import Config
 from ..spaces.errors import DeviceError, NoFeasibleConfig
+from ..templates.catalogue import templates_named
 from . import settings, wiring
 from .backends.artifact import Artifact
 from .engine.engine import Engine, PlayoffResult
@@ -72,16 +74,15 @@ def run(request: Request, started: Callable[[Choice, RecordKey], None] = lambda 
     """
     began_s = time.monotonic()
     config = settings.read()
-    host, key, spaces = task_of(request.op, request.fields, request.device, request.templates, request.policy, config)
-    store = wiring.open_store(config, request.db_url)
-    try:
-        choice = config_named(request.config, key, spaces, store)
-        known = winner(record for record in store.records(key) if _is_of(record, choice))
-        check_memory(key.problem, host)
-        started(choice, key)
-        record, measurement, default, default_time = _bench(choice, key, host, store, request.seed)
-    finally:
-        store.close()
+    templates = templates_named(request.op, request.templates)
+    with closing(wiring.open_host(request.device, config)) as host:
+        key, spaces = task_of(request.op, request.fields, templates, request.policy, host)
+        with closing(wiring.open_store(config, request.db_url)) as store:
+            choice = config_named(request.config, key, spaces, store)
+            known = winner(record for record in store.records(key) if _is_of(record, choice))
+            check_memory(key.problem, host)
+            started(choice, key)
+            record, measurement, default, default_time = _bench(choice, key, host, store, request.seed)
     seconds = time.monotonic() - began_s
     return Report(choice, record, measurement, default, default_time, known, seconds, host.notes)
 

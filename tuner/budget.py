@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from ..spaces.errors import UsageError
 
@@ -39,6 +40,12 @@ class Spending:
     def trials_left(self) -> int:
         return max(0, self.budget.trials - self.trials)
 
+    def end(self, pending: int = 0) -> Literal["trials", "time"] | None:
+        """The limit that is reached, or will be once `pending` trials are counted."""
+        if self.trials_left <= pending:
+            return "trials"
+        return "time" if self.elapsed_s >= self.budget.time_s else None
+
     def is_spent(self, pending: int = 0) -> bool:
         """Whether either limit is reached, or will be once `pending` trials are counted."""
-        return self.trials_left <= pending or self.elapsed_s >= self.budget.time_s
+        return self.end(pending) is not None

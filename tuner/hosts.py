@@ -27,3 +27,5 @@ class Host:
     engine: EngineFactory
     memory_bytes: Callable[[], int]  # free for arrays right now
     notes: Mapping[str, str]  # what is missing here, and how to get it
+    close: Callable[[], None] = lambda: None
+    """End what its engines shared: compile processes, which stay warm from one study to the next. Idempotent."""

@@ -9,6 +9,7 @@ from ..spaces.config import Config
 from ..spaces.feasible import FeasibleSpace
 from ..templates.template import KernelTemplate
 from .samplers.sampler import Sampler
+from .transfer import NOTHING, Start
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,7 @@ class Lane:
     sampler: Sampler
     seeds: tuple[Config, ...]
     incumbent: Config | None = None  # the winner so far, met again first and in the playoff
+    start: Start = NOTHING  # what is known of near problems
 
     @property
     def default(self) -> Config:
@@ -29,7 +31,8 @@ class Lane:
     def first(self) -> tuple[Config, ...]:
         """What is tried before anything is searched."""
         held = () if self.incumbent is None else (self.incumbent,)
-        return (*held, self.default, *self.seeds)
+        seeds = () if self.start.is_near else self.seeds
+        return (*held, self.default, *self.start.winners, *seeds)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,16 +1,17 @@
-"""The study: one search for one problem on one target within one budget.
+"""The study: one search for one problem on one target within one budget, in one go or in slices.
 
 It asks samplers for configs, has them compiled and measured, and stores each result while the device measures the next.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import chain, islice
 
 from ..cache.records import Failure, Incident, Measurement, Phase, Record, RecordKey
 from ..cache.store import Store
@@ -21,6 +22,8 @@ from .backends.artifact import Artifact
 from .budget import Spending
 from .engine.engine import Compiled, Engine
 from .lanes import Lane, Pick, picks
+from .samplers.sampler import expected_gain
+from .stopping import Stop, StopRules, Watcher, gain_over
 from .verdicts import baseline_of, judge
 
 Outcome = Measurement | Failure | Incident
@@ -82,7 +85,11 @@ class Counts:
 
 @dataclass
 class Study:
-    """A running search; `know` what is stored, then `run` once."""
+    """A running search; `know` what is stored, then `run` once.
+
+    Or in slices: `search` as often as there is something to spend, each with an `engine` and a `spending` of its own
+    where the caller sets them, then `playoff`.
+    """
 
     key: RecordKey
     lanes: Sequence[Lane]
@@ -93,11 +100,22 @@ class Study:
     seed: int
     on_trial: Callable[[Trial], None] = lambda trial: None
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    rules: StopRules = field(default_factory=StopRules)
     records: list[Record] = field(default_factory=list)
-    interrupted: bool = False
+    stopped: Stop | None = None  # why the latest search ended
     best: Record | None = None
+    played: Sequence[Record] = ()  # of the playoff
     _measured: int = 0
     _incidents_in_a_row: int = 0
+
+    def __post_init__(self) -> None:
+        self._waiting = picks(self.lanes)
+        self._watcher = Watcher(self.rules)
+        self._lane_best_us = {lane.template.digest: math.inf for lane in self.lanes}
+
+    @property
+    def interrupted(self) -> bool:
+        return self.stopped == "interrupted"
 
     def know(self, records: Sequence[Record]) -> None:
         """Take over what an earlier run of this study stored; each config counts as tried."""
@@ -114,21 +132,31 @@ class Study:
         Raises: DeviceError after three incidents in a row, StoreError if a result cannot be stored.
         """
         try:
-            self._search()
-            if self.best is not None:
-                self._playoff()
+            self.search()
+            self.playoff()
         except KeyboardInterrupt:
-            self.interrupted = True
+            self.stopped = "interrupted"
         return self.best
 
-    def _search(self) -> None:
-        """While the device is at one candidate, the one before is stored and others are chosen and compiled."""
-        waiting = picks(self.lanes)
+    def expected_gain(self) -> float | None:
+        """By how much the samplers expect to beat the best, as a share of it; None where one cannot say."""
+        if self.best is None or self.best.measurement is None:
+            return None
+        own = ((expected_gain(lane.sampler), self._lane_best_us[lane.template.digest]) for lane in self.lanes)
+        return gain_over(self.best.measurement.median_us, own)
+
+    def search(self) -> Stop:
+        """Search until something ends it, and say what.
+
+        While the device is at one candidate, the one before is stored and others are chosen and compiled.
+        Raises: DeviceError after three incidents in a row, StoreError; KeyboardInterrupt, with all that is known kept.
+        """
+        waiting = self._waiting
         compiling: list[Compiling] = []
         tried: Tried | None = None
         try:
             self._submit(waiting, compiling)
-            while compiling and not self.spending.is_spent():
+            while compiling and self._end() is None:
                 made = _ready(compiling)
                 begun = self._start(made)
                 if tried is not None:
@@ -136,7 +164,7 @@ class Study:
                     self._settle(before, compiling)
                 self._submit(waiting, compiling, in_flight=1)
                 tried = Tried(made, begun())
-                if not (self.engine.overlaps and compiling) or self.spending.is_spent(pending=1):
+                if not (self.engine.overlaps and compiling) or self._end(pending=1) is not None:
                     before, tried = tried, None
                     self._settle(before, compiling)
                     self._submit(waiting, compiling)
@@ -145,6 +173,14 @@ class Study:
                 self._settle(tried, compiling)
             for left in compiling:
                 left.result.cancel()
+            if compiling:  # claimed, so that nobody proposes them again: the next slice begins with them
+                self._waiting = chain([left.pick for left in compiling], waiting)
+        self.stopped = self._end() or "exhausted"
+        return self.stopped
+
+    def _end(self, pending: int = 0) -> Stop | None:
+        """What ends the search now, or once `pending` trials are counted."""
+        return self._watcher.reason or self.spending.end(pending)
 
     def _submit(self, waiting: Iterator[Pick], compiling: list[Compiling], in_flight: int = 0) -> None:
         """Keep every compiler busy; where compiling would disturb the measuring, a batch is made and waited for."""
@@ -180,8 +216,13 @@ class Study:
         self._learn(made.pick, record)
         self.on_trial(Trial(record, self.best))
 
-    def _playoff(self) -> None:
-        """Time the best few, the default and the vendor library interleaved; the winner is the best from then on."""
+    def playoff(self) -> None:
+        """Time the best few, the default and the vendor library interleaved; the winner is the best from then on.
+
+        Nothing is timed where no config ran.
+        """
+        if self.best is None:
+            return
         by_template = {lane.template.digest: lane for lane in self.lanes}
         finalists = {str(place): record for place, record in enumerate(self._finalists())}
         configs = [(by_template[record.template_digest], record.config) for record in finalists.values()]
@@ -201,7 +242,7 @@ class Study:
             record = self._record(template, finalists[name].config, result.measurements[name], "playoff")
             played[name] = replace(record, baseline=baseline_of(result, name), verdict=verdict if name == won else None)
             self.store.add(played[name])
-        self.best = played[won]
+        self.best, self.played = played[won], tuple(played.values())
 
     def _finalists(self) -> list[Record]:
         """The fastest configs, and where they ran, the default of the fastest one's template and the incumbents.
@@ -221,8 +262,15 @@ class Study:
         self.spending.trials += 1
         measurement = record.measurement
         pick.lane.sampler.tell(pick.row, None if measurement is None else measurement.median_us)
-        if measurement is not None and (self.best is None or _rank(record) < _rank(self.best)):
-            self.best = record
+        if measurement is not None:
+            lane = pick.lane.template.digest
+            self._lane_best_us[lane] = min(self._lane_best_us[lane], measurement.median_us)
+            if self.best is None or _rank(record) < _rank(self.best):
+                self.best = record
+        best = None if self.best is None else self.best.measurement
+        self._watcher.tried(None if best is None else best.median_us)
+        if self.rules.min_gain is not None:
+            self._watcher.expects(self.expected_gain())
 
     def _note(self, incident: Incident) -> None:
         self.store.add_incident(self.key, incident)

@@ -6,6 +6,7 @@ import getpass
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,13 +18,13 @@ from ..spaces.problems import Problem
 from ..templates.catalogue import op_named, templates_named
 from ..templates.template import KernelTemplate
 from . import lookup as ranking
-from . import settings, wiring
+from . import settings, transfer, wiring
 from .budget import Budget, Spending
 from .hosts import Host
 from .lanes import Lane
 from .measure.readings import warnings
 from .samplers import DEFAULT, check_name, make_sampler
-from .settings import Settings
+from .stopping import Stop, StopRules
 from .study import Counts, Study, Trial
 
 
@@ -41,6 +42,8 @@ class Request:
     policy: str = "cold"
     force: bool = False
     db_url: str | None = None
+    transfer: bool = True  # start from results of near problems and devices
+    rules: StopRules = field(default_factory=StopRules)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +55,13 @@ class Report:
     counts: Counts
     spaces: Mapping[str, FeasibleSpace]  # by template
     cached: bool
-    interrupted: bool
+    stopped: Stop | None  # why the search ended; None where nothing was searched
     seconds: float
     notes: Mapping[str, str]
+
+    @property
+    def interrupted(self) -> bool:
+        return self.stopped == "interrupted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,52 +72,52 @@ class Watch:
     trial: Callable[[Trial], None] = lambda trial: None
 
 
-def run(request: Request, watch: Watch | None = None) -> Report:
+def run(request: Request, watch: Watch | None = None, host: Host | None = None) -> Report:
     """Answer a request from the store, or by a study that goes on from what the store knows.
 
+    A `host` that is handed in stays open, with its compilers warm, and `request.device` is passed over.
     Raises: UsageError, NoFeasibleConfig, DeviceError, StoreError.
     """
     started_s = time.monotonic()
     config = settings.read()
     check_name(request.sampler)
-    host, key, spaces = task_of(request.op, request.fields, request.device, request.templates, request.policy, config)
-    store = wiring.open_store(config, request.db_url)
-    try:
+    templates = templates_named(request.op, request.templates)
+    with ExitStack() as opened:
+        host = host or opened.enter_context(closing(wiring.open_host(request.device, config)))
+        key, spaces = task_of(request.op, request.fields, templates, request.policy, host)
+        store = opened.enter_context(closing(wiring.open_store(config, request.db_url)))
         digests = [template.digest for template in spaces]
         best = store.best(key, digests)
         known = [] if request.force else [r for r in store.records(key) if r.template_digest in digests]
-        cached, interrupted = best is not None and best.phase == "playoff" and not request.force, False
-        if not cached:
-            study = _study(request, key, host, _lanes(request, key, spaces, best), store, known, watch or Watch())
-            best, interrupted, known = study.best, study.interrupted, study.records
-    finally:
-        store.close()
+        cached, stopped = best is not None and best.phase == "playoff" and not request.force, None
+        lanes = [] if cached else lanes_of(request, key, spaces, best, store)
+        if lanes:
+            study = _study(request, key, host, lanes, store, known, watch or Watch())
+            best, stopped, known = study.best, study.stopped, study.records
     if best is None or not isinstance(best.outcome, Measurement):
-        raise NoFeasibleConfig(_nothing_worked(key.problem, known, interrupted))
+        raise NoFeasibleConfig(_nothing_worked(key.problem, known, stopped == "interrupted"))
     return Report(
         record=best,
         answer=ranking.answer_from(best, best.outcome),
         counts=Counts.of([record for record in known if record.phase == "search"]),
         spaces={template.name: feasible for template, feasible in spaces.items()},
         cached=cached,
-        interrupted=interrupted,
+        stopped=stopped,
         seconds=time.monotonic() - started_s,
-        notes={**host.notes, **_doubts(best.outcome)},
+        notes={**host.notes, **_beginning(lanes), **_doubts(best.outcome)},
     )
 
 
 def task_of(
-    op_name: str, fields: Mapping[str, Any], device: str, names: Sequence[str], policy: str, config: Settings
-) -> tuple[Host, RecordKey, dict[KernelTemplate, FeasibleSpace]]:
-    """What the words of a request come to: the host, the key of its times, and what its templates can be there.
+    op_name: str, fields: Mapping[str, Any], templates: Sequence[KernelTemplate], policy: str, host: Host
+) -> tuple[RecordKey, dict[KernelTemplate, FeasibleSpace]]:
+    """What the words of a request come to: the key of its times, and what its templates can be on the host.
 
-    Raises: UsageError, DeviceError, NoFeasibleConfig.
+    Raises: UsageError, NoFeasibleConfig.
     """
-    op, templates = op_named(op_name), templates_named(op_name, names)
-    host = wiring.open_host(device, config)
-    problem = op.problem(host.target.kind, **fields)
+    problem = op_named(op_name).problem(host.target.kind, **fields)
     key = RecordKey(problem, host.target, Policy.named(host.target.kind, policy))
-    return host, key, feasible_spaces(templates, problem, host)
+    return key, feasible_spaces(templates, problem, host)
 
 
 def feasible_spaces(
@@ -157,16 +164,24 @@ def feasible_among(
     return found
 
 
-def _lanes(
-    request: Request, key: RecordKey, spaces: Mapping[KernelTemplate, FeasibleSpace], best: Record | None
+def lanes_of(
+    request: Request,
+    key: RecordKey,
+    spaces: Mapping[KernelTemplate, FeasibleSpace],
+    best: Record | None,
+    store: Store,
 ) -> list[Lane]:
-    """A lane for each template, with its seeds; the best known config is met again first."""
+    """A lane for each template, with its seeds and what is known of near problems; the best config is met first."""
+    starts = transfer.starts(store, key, spaces) if request.transfer else {}
     lanes = []
     for template, feasible in spaces.items():
         held = best.config if best is not None and best.template_digest == template.digest else None
         incumbent = held if held is not None and held in feasible else None
         seeds = tuple(template.seed_configs(feasible, key.problem, key.target))
-        lanes.append(Lane(template, feasible, make_sampler(request.sampler, feasible, request.seed), seeds, incumbent))
+        start = starts.get(template, transfer.NOTHING)
+        estimate = template.estimate(feasible, key.problem, key.target)
+        sampler = make_sampler(request.sampler, feasible, request.seed, start.known, estimate)
+        lanes.append(Lane(template, feasible, sampler, seeds, incumbent, start))
     return lanes
 
 
@@ -185,7 +200,7 @@ def _study(
     try:
         spending = Spending(request.budget, time.monotonic)
         recorded_by = this_user()
-        study = Study(key, lanes, engine, store, spending, recorded_by, request.seed, watch.trial)
+        study = Study(key, lanes, engine, store, spending, recorded_by, request.seed, watch.trial, rules=request.rules)
         study.know(known)
         watch.started(key.problem, host, lanes, spending)
         study.run()
@@ -207,6 +222,12 @@ def check_memory(problem: Problem, host: Host) -> None:
             f"{problem.op} {words_of(problem)} needs about {needed / 1e9:,.1f} GB to check and time, "
             f"and {host.target.name} has {free / 1e9:,.1f} GB free. Use a smaller shape or a larger machine."
         )
+
+
+def _beginning(lanes: Sequence[Lane]) -> dict[str, str]:
+    """A note on what the search started from, if anything near was known."""
+    said = transfer.summary(lane.start for lane in lanes)
+    return {"transfer": f"started from {said}"} if said else {}
 
 
 def _doubts(measurement: Measurement) -> dict[str, str]:

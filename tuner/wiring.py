@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from functools import partial
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -84,7 +86,7 @@ def _auto_host(config: Settings) -> Host:
         f"a GPU is here, but {', '.join(missing)} is not installed: pip install 'kerntune[gpu]'. Using the processor."
     )
     host = _cpu_host(config)
-    return Host(host.target, host.backends, host.engine, host.memory_bytes, {**host.notes, "gpu": hint})
+    return replace(host, notes={**host.notes, "gpu": hint})
 
 
 def _cpu_host(config: Settings) -> Host:
@@ -96,18 +98,24 @@ def _cpu_host(config: Settings) -> Host:
     except NoCompiler as error:
         compiler, missing = None, error
     target = cpu_target(compiler, config.threads)
+    shared = ExitStack()
 
-    def engine(problem: Problem, policy: Policy) -> Engine:
+    @cache
+    def backends() -> dict[str, Backend]:
         if compiler is None:
             raise missing or NoCompiler("no C compiler")
-        from .backends.cpu import CpuBackend, child_spec
+        from .backends.cpu import CpuBackend
+
+        return _shared(shared, CpuBackend(compiler, binary_cache(config)))
+
+    def engine(problem: Problem, policy: Policy) -> Engine:
+        from .backends.cpu import child_spec
         from .engine.local import LocalEngine
 
-        backends = {"cpu": CpuBackend(compiler, binary_cache(config))}
-        return LocalEngine(problem, policy, backends, child_spec(target), config.cache_dir, _cores(target))
+        return LocalEngine(problem, policy, backends(), child_spec(target), config.cache_dir, _cores(target))
 
     notes = _notes(compiler=str(missing) if missing else None, binaries=binary_cache(config).refusal())
-    return Host(target, frozenset({"cpu"}), engine, _free_memory, notes)
+    return Host(target, frozenset({"cpu"}), engine, _free_memory, notes, shared.close)
 
 
 def _gpu_host(config: Settings, index: int) -> Host:
@@ -115,23 +123,36 @@ def _gpu_host(config: Settings, index: int) -> Host:
 
     target = gpu_target(index)
     has_nvrtc = target.toolchain.nvrtc is not None
+    workers = len(os.sched_getaffinity(0))
+    shared = ExitStack()
+
+    @cache
+    def backends() -> dict[str, Backend]:
+        from .backends.cuda import CudaBackend
+        from .backends.triton import TritonBackend
+
+        kept = binary_cache(config)
+        made: list[Backend] = [TritonBackend(target, workers, kept)]
+        return _shared(shared, *made, *([CudaBackend(target, workers, kept)] if has_nvrtc else []))
 
     def engine(problem: Problem, policy: Policy) -> Engine:
-        from .backends.cuda import CudaBackend
-        from .backends.triton import TritonBackend, gpu_child_spec
+        from .backends.triton import gpu_child_spec
         from .engine.local import LocalEngine
 
-        workers = len(os.sched_getaffinity(0))
-        cache = binary_cache(config)
-        backends: dict[str, Backend] = {"triton": TritonBackend(target, workers, cache)}
-        if has_nvrtc:
-            backends["cuda"] = CudaBackend(target, workers, cache)
-        return LocalEngine(problem, policy, backends, gpu_child_spec(index, gpu_uuid(index)), config.cache_dir, workers)
+        child = gpu_child_spec(index, gpu_uuid(index))
+        return LocalEngine(problem, policy, backends(), child, config.cache_dir, workers)
 
     memory = int(target.symbols()["memory_bytes"])
     names = frozenset({"triton", "cuda"} if has_nvrtc else {"triton"})
     notes = _notes(nvrtc=None if has_nvrtc else NVRTC_HINT, binaries=binary_cache(config).refusal())
-    return Host(target, names, engine, partial(int, memory), notes)
+    return Host(target, names, engine, partial(int, memory), notes, shared.close)
+
+
+def _shared(stack: ExitStack, *backends: Backend) -> dict[str, Backend]:
+    """Backends by name, closed with the stack."""
+    for backend in backends:
+        stack.callback(backend.close)
+    return {backend.name: backend for backend in backends}
 
 
 def _notes(**notes: str | None) -> dict[str, str]:

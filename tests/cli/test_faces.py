@@ -4,12 +4,14 @@ import inspect
 import subprocess
 import sys
 import time
+from dataclasses import fields
 
 import pytest
 import typer
 from kerntune.templates.catalogue import ops
 from kerntune.tuner import api
 from kerntune.tuner.cli.main import make_app
+from kerntune.tuner.stopping import StopRules
 
 FACES = [(op, field.name) for op in ops().values() for field in op.fields]
 
@@ -33,7 +35,22 @@ def test_a_field_has_one_name_on_every_face(op, field):
 def test_python_takes_the_flags_of_tuning():
     """trials, sampler, seed and the rest mean the same in kerntune.tune."""
     python = set(inspect.signature(api.tune).parameters)
-    assert {"device", "template", "trials", "time_s", "sampler", "seed", "policy", "force", "db"} <= python
+    assert {"device", "template", "trials", "time_s", "sampler", "seed", "policy", "force", "db", "transfer"} <= python
+
+
+@pytest.mark.parametrize("rule", [rule.name for rule in fields(StopRules)])
+def test_a_stop_rule_has_one_name_on_every_face(rule):
+    """--target-us, target_us=: of a study, of tuning in Python, and of every tuning command."""
+    assert rule in inspect.signature(api.tune).parameters
+    for op in ops():
+        assert "--" + rule.replace("_", "-") in {name for parameter in commands()[op].params for name in parameter.opts}
+
+
+def test_python_takes_the_flags_of_workloads():
+    """The same words, but for the file and the picture."""
+    flags = {option.opts[0].strip("-").replace("-", "_") for option in commands()["workload"].params}
+    python = set(inspect.signature(api.tune_workload).parameters)
+    assert python - {"problems", "time_s"} == flags - {"file", "time", "picture", "json"}
 
 
 def test_every_command_has_help_with_an_example():

@@ -1,5 +1,7 @@
 """The GPU of this machine, and engines that compile for it and measure on it."""
 
+from contextlib import ExitStack, closing
+
 import pytest
 from kerntune.cache.records import Policy
 from kerntune.tuner.engine.local import LocalEngine
@@ -33,13 +35,15 @@ def engine_for(backends, tmp_path):
     from kerntune.tuner.backends.gpu_target import gpu_uuid
     from kerntune.tuner.backends.triton import gpu_child_spec
 
-    made = []
+    with ExitStack() as made:
 
-    def start(of, launch="graph"):
-        child = gpu_child_spec(0, gpu_uuid(0))
-        made.append(LocalEngine(of, Policy("cold", launch), backends(), child, tmp_path / "cache", 4))
-        return made[-1]
+        def start(of, launch="graph"):
+            lent = backends()
+            for backend in lent.values():
+                made.callback(backend.close)
+            child = gpu_child_spec(0, gpu_uuid(0))
+            return made.enter_context(
+                closing(LocalEngine(of, Policy("cold", launch), lent, child, tmp_path / "cache", 4))
+            )
 
-    yield start
-    for engine in made:
-        engine.close()
+        yield start

@@ -24,12 +24,27 @@ def option(name: str, kind: Any, default: Any, help: str, **more: Any) -> Parame
     return Parameter(name, Parameter.KEYWORD_ONLY, default=info, annotation=kind)
 
 
+def switch(name: str, default: bool, help: str) -> Parameter:
+    """A keyword parameter that typer reads as `--name/--no-name`."""
+    info = typer.Option(default, f"{flag_name(name)}/{flag_name('no_' + name)}", help=help)
+    return Parameter(name, Parameter.KEYWORD_ONLY, default=info, annotation=bool)
+
+
 def answer_options() -> list[Parameter]:
     """What every command takes that answers about a problem."""
     return [
         option("policy", str, "cold", "how times are taken: caches cold or warm", metavar="cold|warm"),
         option("db", str | None, None, "SQLAlchemy URL of the database [env KERNTUNE_DB]", metavar="URL"),
         option("json", bool, False, "one JSON object on standard output"),
+    ]
+
+
+def stop_options() -> list[Parameter]:
+    """What may end a search before its budget is spent."""
+    return [
+        option("patience", int | None, None, "stop after so many trials in a row without a better best", metavar="N"),
+        option("min_gain", float | None, None, "stop when less is expected, a share as 0.01", metavar="SHARE"),
+        option("target_us", float | None, None, "stop at a best of so many µs", metavar="US"),
     ]
 
 

@@ -15,6 +15,7 @@ from .report import report_group
 from .serve import serve
 from .spaces import spaces_group
 from .tune import add_tuning_commands
+from .workload import workload
 
 
 def make_app() -> typer.Typer:
@@ -32,6 +33,7 @@ def make_app() -> typer.Typer:
     app.add_typer(lookup_group(), name="lookup")
     app.add_typer(bench_group(), name="bench")
     app.add_typer(spaces_group(), name="spaces")
+    app.command(epilog="Example: tune workload model.jsonl --time 600")(workload)
     app.add_typer(report_group(), name="report")
     app.command(epilog="Example: tune replay HEADER.json --sampler tpe --trials 200 --seeds 20")(replay)
     app.command(epilog="Example: tune serve --port 8420")(serve)

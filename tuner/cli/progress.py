@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ...cache.records import Measurement
 from ...spaces.problems import Problem
 from ...templates.catalogue import op_named
+from .. import transfer
 from ..budget import Spending
 from ..hosts import Host
 from ..lanes import Lane
@@ -51,6 +52,8 @@ class ProgressView:
         console.print(f"Tuning {op.name} {op.shape_of(problem)} {problem['dtype']} on {host.target.name}: {spaces}")
         if spending.trials:
             console.print(f"{spending.trials} trials are known from before; going on from there.")
+        if known := transfer.summary(lane.start for lane in lanes):
+            console.print(f"Starts from {known}.")
         for note in host.notes.values():
             console.print(note)
         self._spending, self._problem, self._known = spending, problem, spending.trials

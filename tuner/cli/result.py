@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 from ...cache.records import Answer
 from ...cache.wire import answer_to_json
 from ...templates.catalogue import op_named
+from ..stopping import Stop
 from ..tuning import Report
 from .words import duration, rate, tflops, time_of
+
+ENDS: Mapping[Stop | None, str] = {
+    "trials": "all trials were made (--trials)",
+    "time": "the time was up (--time)",
+    "patience": "no better best for as many trials as --patience allows",
+    "gain": "the sampler expected to gain less than --min-gain",
+    "target": "the best reached --target-us",
+    "exhausted": "every feasible config was tried",
+}
+"""Why a search ended, in words; an interrupt has words of its own."""
 
 TIMED = (
     *("problem", "target", "policy", "template", "config", "digest"),
@@ -37,6 +49,7 @@ def as_json(report: Report) -> dict[str, Any]:
         "match": answer.match,
         "generation": answer.generation,
         "cached": report.cached,
+        "stopped": report.stopped,
         "seconds": round(report.seconds, 3),
     }
 
@@ -80,6 +93,8 @@ def print_report(report: Report) -> None:
         console.print(f"cached    measured {when} by {escape(answer.recorded_by)} ({tried}); --force measures again")
     else:
         console.print(f"search    {tried} in {duration(report.seconds)}")
+    if report.stopped in ENDS:
+        console.print(f"ended     {ENDS[report.stopped]}")
     if report.interrupted:
         console.print("interrupted: this is the best so far; the same command goes on from there")
     for note in report.notes.values():

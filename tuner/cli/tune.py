@@ -11,7 +11,7 @@ from ...templates.catalogue import ops
 from ...templates.op import Op
 from ..samplers import DEFAULT, SAMPLERS
 from .exits import INTERRUPTED
-from .flags import DEVICE_HELP, answer_options, fields_of, op_options, option, with_signature
+from .flags import DEVICE_HELP, answer_options, fields_of, op_options, option, stop_options, switch, with_signature
 
 
 def add_tuning_commands(app: typer.Typer) -> None:
@@ -28,9 +28,11 @@ def _command(op: Op) -> Any:
         option("template", list[str], [], "only this template; may be given several times"),
         option("trials", int, 200, "configs to try at most"),
         option("time", float, 120.0, "seconds to search at most", metavar="SECONDS"),
+        *stop_options(),
         option("sampler", str, DEFAULT, f"how configs are chosen: {', '.join(SAMPLERS)}"),
         option("seed", int, 0, "of the search"),
         option("force", bool, False, "measure again, whatever is known"),
+        switch("transfer", True, "start from results of near problems and devices"),
         *answer_options(),
     ]
     doc = f"Tune {op.summary} for this machine: search, check, measure, remember."
@@ -44,6 +46,7 @@ def _run(op: Op, values: Mapping[str, Any]) -> int:
         wake_driver()  # first of all: the imports below take as long
     from .. import tuning
     from ..budget import Budget
+    from ..stopping import StopRules
     from .progress import ProgressView
     from .result import print_json, print_report
 
@@ -58,6 +61,8 @@ def _run(op: Op, values: Mapping[str, Any]) -> int:
         policy=values["policy"],
         force=values["force"],
         db_url=values["db"],
+        transfer=values["transfer"],
+        rules=StopRules(values["patience"], values["min_gain"], values["target_us"]),
     )
     with ProgressView() as view:
         report = tuning.run(request, tuning.Watch(view.started, view.trial))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ...spaces.problems import Problem
+from ...templates.catalogue import op_named
 
 
 def time_of(us: float) -> str:
@@ -11,6 +12,12 @@ def time_of(us: float) -> str:
         if us < limit:
             return f"{us * scale:.3g} {unit}" if us * scale < 100 else f"{us * scale:.0f} {unit}"
     return f"{us / 1e6:.3g} s"
+
+
+def name_of(problem: Problem) -> str:
+    """Op, shape, dtype and layout: gemm 64x64x64 fp32 nn."""
+    op = op_named(problem.op)
+    return f"{op.name} {op.shape_of(problem)} {problem['dtype']} {problem['layout']}"
 
 
 def tflops(problem: Problem, us: float) -> float:

@@ -18,3 +18,5 @@ class KnownRows:
     feasible: FeasibleSpace  # of the same kernel: parameters go by name, values need not all be the same
     rows: NDArray[np.int64]
     times_us: NDArray[np.float64]  # of each row; NaN where it failed
+    distance: float = 0.0  # how far it is from here (tuner/nearness.py); of several the near ones count more
+    estimates_us: NDArray[np.float64] | None = None  # of each row, by an analytic model there; NaN where it has none

@@ -49,7 +49,10 @@ Uses = Mapping[str, Any] | None
 
 
 class LocalEngine:
-    """See Engine. Artifacts lie in a folder of their own under the cache directory until `close`."""
+    """See Engine. Artifacts lie in a folder of their own under the cache directory until `close`.
+
+    The backends are lent: whoever made them closes them, after the engine.
+    """
 
     def __init__(
         self,
@@ -96,8 +99,6 @@ class LocalEngine:
         self._session.close()
         self._held.close()
         self._pool.shutdown(wait=True, cancel_futures=True)
-        for backend in self._backends.values():
-            backend.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _compile(self, candidate: Candidate) -> Compiled:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
     from ...spaces.feasible import FeasibleSpace
+    from ..cost_models.elsewhere import Estimate
     from ..cost_models.known import KnownRows
     from .sampler import Sampler
 
@@ -24,7 +25,7 @@ SAMPLERS = {
     "ranked": "ranked:RankedRows",
     "tpe": "optuna_sampler:TpeRows",
 }
-"""Name -> file of this folder and its class, which takes rows, seed and, where it has `learns = True`, `known=`."""
+"""Name -> file of this folder and its class, which takes rows, seed and, as a SamplerMaker does, what it can use."""
 
 DEFAULT = "ranked"
 GROUP = "kerntune.samplers"
@@ -43,12 +44,21 @@ def learns(name: str) -> bool:
     return bool(getattr(_loaded(name), "learns", False))
 
 
-def make_sampler(name: str, feasible: FeasibleSpace, seed: int, known: Sequence[KnownRows] = ()) -> Sampler:
-    """A fresh sampler over a feasible space; `known` is passed over by one that learns from nobody.
+def make_sampler(
+    name: str,
+    feasible: FeasibleSpace,
+    seed: int,
+    known: Sequence[KnownRows] = (),
+    estimate: Estimate | None = None,
+) -> Sampler:
+    """A fresh sampler over a feasible space; `known` and `estimate` are passed over by one that has no use for them.
 
     Raises: UnknownName; UsageError for an installed one that cannot be loaded.
     """
-    made, told = _loaded(name), {"known": tuple(known)} if learns(name) else {}
+    made = _loaded(name)
+    told: dict[str, Any] = {"known": tuple(known)} if learns(name) else {}
+    if getattr(made, "estimates", False):
+        told["estimate"] = estimate
     if name not in SAMPLERS:
         sampler: Sampler = made(feasible, seed, **told)
         return sampler

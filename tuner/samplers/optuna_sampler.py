@@ -14,6 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from ...spaces.feasible import FeasibleSpace
 from .rows import Rows
+from .sampler import expected_gain
 
 
 class TpeRows(TPESampler):  # type: ignore[misc]  # optuna is not typed for mypy here
@@ -40,7 +41,8 @@ class OptunaSampler:
     def __init__(self, feasible: FeasibleSpace, make: Callable[[Rows, int], BaseSampler], seed: int) -> None:
         logging.getLogger("optuna").setLevel(logging.WARNING)  # a line per trial would break the progress view
         self._rows = Rows(feasible, seed)
-        self._study = optuna.create_study(sampler=make(self._rows, seed))
+        self._made = make(self._rows, seed)
+        self._study = optuna.create_study(sampler=self._made)
         self._asked: dict[int, optuna.Trial] = {}
 
     def ask(self) -> int | None:
@@ -54,6 +56,9 @@ class OptunaSampler:
 
     def claim(self, row: int) -> bool:
         return self._rows.see(row)  # a trial of the study once it is told
+
+    def expected_gain(self) -> float | None:
+        return expected_gain(self._made)
 
     def tell(self, row: int, median_us: float | None) -> None:
         self._rows.note(row, median_us)

@@ -1,0 +1,79 @@
+"""Workload files: problems with weights, as foreign text."""
+
+import json
+
+import pytest
+from kerntune.spaces.errors import UsageError
+from kerntune.tuner.workload_file import MOST_BYTES, MOST_ENTRIES, of_values, read
+
+ENTRY = {"op": "gemm", "shape": "64x32x16", "dtype": "fp32", "weight": 3}
+
+
+def told(tmp_path, text):
+    path = tmp_path / "model.jsonl"
+    path.write_text(text)
+    return read(path, "cpu")
+
+
+def test_a_list_and_lines_hold_the_same(tmp_path):
+    """JSON or JSONL, blank lines or none."""
+    entries = [ENTRY, {**ENTRY, "shape": "8x8x8", "weight": 0.5}]
+    lines = "\n\n".join(json.dumps(entry) for entry in entries) + "\n"
+    assert told(tmp_path, json.dumps(entries, indent=2)) == told(tmp_path, lines)
+    assert [(one.problem["m"], one.weight) for one in told(tmp_path, lines)] == [(64, 3.0), (8, 0.5)]
+
+
+def test_dims_by_name_and_defaults_are_the_same_problem_and_weights_add():
+    """A problem stands once, where it was met first; a weight left out is 1."""
+    (one,) = of_values([ENTRY, {"op": "gemm", "m": 64, "n": 32, "k": 16}], "cpu")
+    assert one.weight == 4.0
+    assert one.problem["layout"] == "nn"
+
+
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        ({**ENTRY, "shape": "64x32"}, 'line 1: gemm needs 3 dims.*"shape"'),
+        ({**ENTRY, "shape": 64}, '"shape" is 64: it is a text of MxNxK'),
+        ({**ENTRY, "op": "gem"}, '"gem" is not an op.*Did you mean "gemm"'),
+        ({**ENTRY, "op": None}, '"op" is null'),
+        ({**ENTRY, "dtyp": "fp32"}, '"dtyp" is not a field of gemm.*Did you mean "dtype"'),
+        ({**ENTRY, "dtype": "x" * 10_000}, '"dtype" has a value that is too long'),
+        ({**ENTRY, "m": 64}, 'both "shape" and "m"'),
+        ({**ENTRY, "weight": 0}, '"weight" is 0: it says how often'),
+        ({**ENTRY, "weight": "2"}, '"weight" is "2"'),
+        ({**ENTRY, "weight": 1e300}, '"weight"'),
+        ({**ENTRY, "batch": {"a": 1}}, "gemm.batch"),
+        ([1], "a problem is an object, not .1."),
+    ],
+)
+def test_what_is_off_is_said_with_line_field_and_how_to_mend(tmp_path, entry, words):
+    """And an entry that is right."""
+    with pytest.raises(UsageError, match=words) as caught:
+        told(tmp_path, json.dumps(entry) if isinstance(entry, dict) else f"[{json.dumps(entry)}]")
+    assert "An entry is such as" in str(caught.value)
+    assert len(str(caught.value)) < 600
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", "nan", '{"op": "gemm"', "[" * 100_000, '[{"op":1}', "\x00"])
+def test_no_text_is_a_bug_of_ours(tmp_path, text):
+    """Each is refused in words."""
+    with pytest.raises(UsageError):
+        told(tmp_path, text)
+
+
+def test_several_mistakes_are_told_at_once():
+    """So that they are mended at once; five at most."""
+    with pytest.raises(UsageError, match=r"(?s)problem 1.*problem 3.*problem 6") as caught:
+        of_values([{}, ENTRY, *[{}] * 9], "cpu")
+    assert str(caught.value).count('"op" is null') == 5
+
+
+def test_a_file_is_bounded(tmp_path):
+    """In bytes, and in problems."""
+    with pytest.raises(UsageError, match="larger than 16 MiB"):
+        told(tmp_path, " " * (MOST_BYTES + 1))
+    with pytest.raises(UsageError, match="at most 10,000 problems"):
+        of_values([ENTRY] * (MOST_ENTRIES + 1), "cpu")
+    with pytest.raises(UsageError, match="No such file"):
+        read(tmp_path / "none.json", "cpu")
