@@ -9,6 +9,7 @@ from kerntune.spaces.config import Config
 from kerntune.templates.catalogue import op_named, templates_named
 from kerntune.templates.op import Buffer
 from kerntune.templates.template import Candidate, Launch
+from kerntune.tuner.backends.artifact import Artifact
 
 pytestmark = [pytest.mark.gpu, pytest.mark.triton]
 
@@ -67,7 +68,12 @@ def test_ragged_products_are_right_in_every_layout(engine_for, target, layout, d
     """The check of every study passes on sizes that divide nothing."""
     of = problem(131, 77, 203, layout=layout, dtype=dtype)
     engine = engine_for(of)
-    for artifact in [engine.submit(candidate).result() for candidate in seeds(of, target)]:
+    compiled = [engine.submit(candidate).result() for candidate in seeds(of, target)]
+    artifacts = [
+        made for made in compiled if isinstance(made, Artifact)
+    ]  # in fp32 some spill too much, and are refused
+    assert artifacts
+    for artifact in artifacts:
         assert isinstance(engine.measure(artifact, 1), Measurement)
 
 
