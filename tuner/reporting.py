@@ -14,8 +14,8 @@ from ..spaces.expressions import Value
 from ..templates.catalogue import op_named, templates
 from .cost_models.effects import effects
 from .measure.readings import warnings
-from .study import Counts
 from .study_report import FailureKind, ParameterReport, Place, StudyReport, TemplateReport, Trial, ValueTried
+from .trials import Counts
 
 PAUSE_S = 600.0
 """A longer silence between two results is none of the search: it was ended and taken up again."""

@@ -6,7 +6,6 @@ It asks samplers for configs, has them compiled and measured, and stores each re
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field, replace
@@ -21,20 +20,17 @@ from ..templates.template import Candidate, KernelTemplate
 from .backends.artifact import Artifact
 from .budget import Spending
 from .engine.engine import Compiled, Engine
+from .finalists import finalists, rank
 from .lanes import Lane, Pick, picks
 from .samplers.sampler import expected_gain
 from .stopping import Stop, StopRules, Watcher, gain_over
+from .trials import Trial
 from .verdicts import baseline_of, judge
 
 Outcome = Measurement | Failure | Incident
 
 INCIDENTS_IN_A_ROW = 3
 """So many troubles of the machine with no result between them end the study."""
-
-FINALISTS = 6
-"""Configs that meet in the playoff, beside the default and the vendor library: the search's own order is off by up to
-10 % where a GPU runs into its power limit (docs/measured_facts.md)."""
-
 
 COMPILED_AHEAD = 3
 """Candidates asked for ahead of the one that is measured, by compiler: one in work, one done for when it is needed, and
@@ -57,30 +53,6 @@ class Tried:
 
     made: Compiling
     outcome: Outcome
-
-
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """One config tried, as a progress view sees it."""
-
-    record: Record
-    best: Record | None
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """What came of the configs tried; rejected: refused by a limit before they ran."""
-
-    measured: int
-    failed: int
-    rejected: int
-
-    @staticmethod
-    def of(records: Sequence[Record]) -> Counts:
-        """Counts of distinct configs; of several records of one, the latest says what came of it."""
-        latest = {(record.template_digest, record.config.digest): record.outcome for record in records}
-        kinds = Counter("ok" if isinstance(outcome, Measurement) else outcome.kind for outcome in latest.values())
-        return Counts(kinds["ok"], kinds.total() - kinds["ok"] - kinds["constraints"], kinds["constraints"])
 
 
 @dataclass
@@ -224,10 +196,10 @@ class Study:
         if self.best is None:
             return
         by_template = {lane.template.digest: lane for lane in self.lanes}
-        finalists = {str(place): record for place, record in enumerate(self._finalists())}
-        configs = [(by_template[record.template_digest], record.config) for record in finalists.values()]
+        met = {str(place): record for place, record in enumerate(finalists(self.records, self.lanes))}
+        configs = [(by_template[record.template_digest], record.config) for record in met.values()]
         compiling = [self.engine.submit(self._candidate(Pick(lane, lane.feasible.index(c)))) for lane, c in configs]
-        compiled = zip(finalists, [made.result() for made in compiling], strict=True)
+        compiled = zip(met, [made.result() for made in compiling], strict=True)
         artifacts = {name: made for name, made in compiled if isinstance(made, Artifact)}
         if not artifacts:
             return
@@ -235,27 +207,14 @@ class Study:
         if isinstance(result, Failure | Incident):
             self.store.add_incident(self.key, Incident("playoff", result.reason))
             return
-        won, verdict = judge(result, {name: (r.config, r.template_digest) for name, r in finalists.items()})
+        won, verdict = judge(result, {name: (r.config, r.template_digest) for name, r in met.items()})
         played = {}
         for name in sorted(result.measurements, key=lambda name: name != won):  # the winner first: a kill loses others
-            template = by_template[finalists[name].template_digest].template
-            record = self._record(template, finalists[name].config, result.measurements[name], "playoff")
+            template = by_template[met[name].template_digest].template
+            record = self._record(template, met[name].config, result.measurements[name], "playoff")
             played[name] = replace(record, baseline=baseline_of(result, name), verdict=verdict if name == won else None)
             self.store.add(played[name])
         self.best, self.played = played[won], tuple(played.values())
-
-    def _finalists(self) -> list[Record]:
-        """The fastest configs, and where they ran, the default of the fastest one's template and the incumbents.
-
-        A config raced out is none, but as such a default or incumbent, or where nothing else is left.
-        """
-        ranked = sorted((record for record in self.records if record.measurement), key=_rank)
-        known = [record for record in ranked if record.ranked_us is not None] or ranked
-        lanes = {lane.template.digest: lane for lane in self.lanes}
-        always = {(digest, lane.incumbent) for digest, lane in lanes.items()}
-        always.add((ranked[0].template_digest, lanes[ranked[0].template_digest].default))
-        met = known[:FINALISTS]
-        return met + [r for r in ranked if r not in met and (r.template_digest, r.config) in always]
 
     def _learn(self, pick: Pick, record: Record) -> None:
         self.records.append(record)
@@ -265,7 +224,7 @@ class Study:
         if measurement is not None:
             lane = pick.lane.template.digest
             self._lane_best_us[lane] = min(self._lane_best_us[lane], measurement.median_us)
-            if self.best is None or _rank(record) < _rank(self.best):
+            if self.best is None or rank(record) < rank(self.best):
                 self.best = record
         best = None if self.best is None else self.best.measurement
         self._watcher.tried(None if best is None else best.median_us)
@@ -309,10 +268,3 @@ def _ready(compiling: list[Compiling]) -> Compiling:
     wait([made.result for made in compiling], return_when=FIRST_COMPLETED)
     place = next(place for place, made in enumerate(compiling) if made.result.done())
     return compiling.pop(place)
-
-
-def _rank(record: Record) -> tuple[bool, float, str]:
-    """Fully measured before raced out, faster first; ties by digest, so that the same data give the same order."""
-    measurement = record.measurement
-    us = float("inf") if measurement is None else measurement.median_us
-    return (record.ranked_us is None, us, record.config.digest)

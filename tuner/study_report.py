@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ..cache.records import Record, RecordKey
 from ..spaces.config import Config
 from ..spaces.expressions import Value
-from .study import Counts
+from .trials import Counts
 
 
 @dataclass(frozen=True, slots=True)

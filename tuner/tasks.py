@@ -10,10 +10,11 @@ from ..cache.records import Answer, Record, RecordKey
 from ..spaces.problems import Problem
 from . import lookup
 from .hosts import Host
-from .study import Counts, Study
+from .study import Study
+from .trials import Counts
 
 State = Literal["waiting", "searching", "converged", "cut", "known", "failed"]
-"""known: answered from the store; cut: the time was up before it converged; waiting: never begun."""
+"""known: answered from the store; cut: settled before it converged, as time was short; waiting: never begun."""
 
 
 @dataclass
@@ -38,7 +39,7 @@ class Task:
 
     @property
     def is_open(self) -> bool:
-        return self.state in ("waiting", "searching")
+        return self.state in ("waiting", "searching", "cut")
 
     @property
     def search_s(self) -> float:

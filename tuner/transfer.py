@@ -44,7 +44,7 @@ FIRST_WINNERS = 1
 (docs/transfer.md)."""
 
 NEAR = 3.0
-"""Steps up to which a source stands for the template's own seeds too: a search has better picks of its own."""
+"""Steps up to which a source stands for most of the template's own seeds: a search has better picks of its own."""
 
 T = TypeVar("T")
 
@@ -72,7 +72,7 @@ class Start:
 
     @property
     def is_near(self) -> bool:
-        """Whether the template's own seeds, but for its default, need not be tried."""
+        """Whether most of the template's own seeds need not be tried."""
         return any(rows.distance <= NEAR for rows in self.known)
 
 

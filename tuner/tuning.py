@@ -25,7 +25,8 @@ from .lanes import Lane
 from .measure.readings import warnings
 from .samplers import DEFAULT, check_name, make_sampler
 from .stopping import Stop, StopRules
-from .study import Counts, Study, Trial
+from .study import Study
+from .trials import Counts, Trial
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,11 +17,12 @@ from .budget import Budget, Spending
 from .hosts import Host
 from .lanes import Lane
 from .samplers import DEFAULT, check_name
-from .schedule import PATIENCE, next_slice
+from .schedule import LEAST_SWITCHES, PATIENCE, next_slice
 from .standings import mean_or, standings
 from .stopping import StopRules
-from .study import Study, Trial
+from .study import Study
 from .tasks import Moment, Task, WorkloadReport
+from .trials import Trial
 from .workload_file import Weighted
 
 SWITCH_S = {"cpu": 0.3, "gpu": 1.5}
@@ -32,6 +33,9 @@ PLAYOFF_S = 4.0
 
 RESERVE_SHARE = 0.5
 """Most of the budget that is kept for playoffs."""
+
+OVERRUN_SHARE = 0.05
+"""Most of the budget by which playoffs may exceed it, where the last slice took longer than planned."""
 
 SLACK = 2.0
 """Times as long as planned that a slice may take: its pace is a guess at first."""
@@ -110,12 +114,10 @@ class Workload:
             for task in self.tasks:
                 self._recall(task)
             self.watch.started(self)
-            while going := [task for task in self.tasks if task.is_open]:
-                left_s = self.left_s - self._reserve_s
-                if left_s <= 0:
-                    break
-                self._go_on(going, left_s)
-            self._settle_what_was_cut()
+            least_s = 0.0
+            while self._search(least_s):  # again, where playoffs took less than was kept for them
+                self._settle_what_was_cut()
+                least_s = LEAST_SWITCHES * self._switch_s
         except KeyboardInterrupt:
             self.interrupted = True
         for task in self.tasks:
@@ -136,14 +138,33 @@ class Workload:
         return self.request.time_s - self.elapsed_s
 
     @property
+    def _switch_s(self) -> float:
+        return mean_or(SWITCH_S[self.host.target.kind], self._openings_s)
+
+    @property
     def _playoff_s(self) -> float:
         return mean_or(PLAYOFF_S, self._playoffs_s)
 
     @property
     def _reserve_s(self) -> float:
-        """What the playoffs of all that is not settled will take."""
-        open_ = sum(task.is_open for task in self.tasks)
-        return min(open_ * self._playoff_s, RESERVE_SHARE * self.request.time_s)
+        """What the playoffs will take of what was searched since its last one, and of one more."""
+        return min((1 + len(self._unsettled)) * self._playoff_s, RESERVE_SHARE * self.request.time_s)
+
+    @property
+    def _unsettled(self) -> list[Task]:
+        """Those with a best that met nobody yet."""
+        return [task for task in self.tasks if task.is_open and task.best_us is not None and not task.is_settled]
+
+    def _search(self, least_s: float) -> bool:
+        """Slice by slice, until all have converged or beside playoffs only `least_s` is left; whether there was any."""
+        searched = False
+        while going := [task for task in self.tasks if task.is_open]:
+            left_s = self.left_s - self._reserve_s
+            if left_s <= least_s:
+                break
+            self._go_on(going, left_s)
+            searched = True
+        return searched
 
     def _recall(self, task: Task) -> None:
         """Take what the store has: an answer, or records to go on from."""
@@ -155,8 +176,7 @@ class Workload:
 
     def _go_on(self, going: Sequence[Task], left_s: float) -> None:
         """The slice that promises most; what has converged then is settled at once."""
-        switch_s = mean_or(SWITCH_S[self.host.target.kind], self._openings_s)
-        planned = next_slice(standings(going, self.tasks), switch_s, left_s)
+        planned = next_slice(standings(going, self.tasks), self._switch_s, left_s)
         at_most = Budget(planned.trials, min(left_s, SLACK * planned.planned_s))
         task = going[planned.place]
         try:
@@ -190,8 +210,8 @@ class Workload:
                     rules=StopRules(patience=self.request.patience),
                 )
                 task.study.know(task.recalled)
-                task.state, task.best = "searching", task.study.best
-            task.study.engine = engine
+                task.best = task.study.best
+            task.state, task.study.engine = "searching", engine
             yield task.study
         finally:
             engine.close()
@@ -249,10 +269,9 @@ class Workload:
         self._note(task, study.best)
 
     def _settle_what_was_cut(self) -> None:
-        """Playoffs of what has a best and none yet, the largest weighted time first, while there is time."""
-        cut = [task for task in self.tasks if task.is_open and task.best_us is not None]
-        for task in sorted(cut, key=lambda task: -task.weight * (task.best_us or 0)):
-            if self.left_s < self._playoff_s / 2:
+        """Playoffs of those with a best that met nobody, the largest weighted time first, while there is time."""
+        for task in sorted(self._unsettled, key=lambda task: -task.weight * (task.best_us or 0)):
+            if self.left_s + OVERRUN_SHARE * self.request.time_s < self._playoff_s / 2:
                 return
             with self._opened(task) as study:
                 self._playoff(task, study)

@@ -9,7 +9,7 @@ from kerntune.cache.records import Failure, Incident, Measurement
 from kerntune.spaces.errors import DeviceError
 from kerntune.templates.catalogue import templates_named
 from kerntune.tuner.samplers import make_sampler
-from kerntune.tuner.study import Counts
+from kerntune.tuner.trials import Counts
 from studies import KEY, PROBLEM, TARGET, a_study, by_depth
 
 

@@ -92,6 +92,15 @@ def test_playoffs_are_held_though_the_time_is_short():
     assert report.seconds <= 14.0 + PLAYOFF_S
 
 
+def test_time_kept_for_playoffs_and_not_needed_is_searched(monkeypatch):
+    """Nobody waits at the end of a run that stopped early."""
+    monkeypatch.setitem(globals(), "PLAYOFF_S", 0.1)
+    others = [{"op": "gemm", "shape": f"64x64x{64 * place}", "weight": 1} for place in range(2, 6)]
+    report = Bench().run(LARGE, SMALL, *others, time_s=40.0)
+    assert all(task.trials and task.is_settled for task in report.tasks)
+    assert 35.0 <= report.seconds <= 42.0
+
+
 def test_what_has_converged_is_settled_and_left_alone():
     """The time that is not needed is not spent."""
     report = Bench().run(SMALL, LARGE, time_s=10_000.0, patience=20)

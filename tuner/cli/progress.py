@@ -15,7 +15,7 @@ from .. import transfer
 from ..budget import Spending
 from ..hosts import Host
 from ..lanes import Lane
-from ..study import Trial
+from ..trials import Trial
 from .words import duration, rate, time_of
 
 if TYPE_CHECKING:
