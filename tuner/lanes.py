@@ -11,10 +11,9 @@ from ..templates.template import KernelTemplate
 from .samplers.sampler import Sampler
 from .transfer import NOTHING, Start
 
-
 SEEDS_BESIDE_NEAR = 3
-"""Of a template's seeds, where something near is known: none would do on an H200 (.972 of the best after five trials, .968
-with three, .914 with five; seven shapes), all of them on a processor (.977, .983, .988; eleven shapes; 2026-11-23)."""
+"""Of a template's seeds, where something near is known. An H200 would do with none (.972 of the best after five trials,
+.968 with three, .914 with five; seven shapes), a processor with all (.977, .983, .988; eleven shapes; 2026-11-23)."""
 
 
 @dataclass(frozen=True, slots=True)
