@@ -20,7 +20,8 @@ _SQLITE_TROUBLES = {
     ),
     "SQLITE_CANTOPEN": (
         "cannot be opened",
-        f"Look at owner and mode of the file and its folder (ls -l), or {_ANOTHER}.",
+        f"Look at owner and mode of the file and its folder (ls -l), and whether the file system is mounted "
+        f"read-only (findmnt -T FILE), or {_ANOTHER}.",
     ),
     "SQLITE_FULL": ("has no room: the disk is full", f"Make room, or {_ANOTHER}. What was stored is safe."),
     "SQLITE_IOERR": (

@@ -121,8 +121,8 @@ class Workload:
         except KeyboardInterrupt:
             self.interrupted = True
         for task in self.tasks:
-            if task.is_open and task.best_us is not None:
-                task.state = "cut"
+            if task.is_open:
+                task.state = "waiting" if task.best_us is None else "cut"
 
     def report(self) -> WorkloadReport:
         """What came of it so far."""
@@ -182,6 +182,7 @@ class Workload:
         try:
             with self._opened(task) as study:
                 if self._slice(task, study, at_most):
+                    self.watch.changed(task)
                     self._playoff(task, study)
                     task.state = "converged" if task.best is not None else "failed"
                     task.reason = "" if task.best is not None else "no config of it worked"

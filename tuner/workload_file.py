@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import math
+from codecs import BOM_UTF8
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +18,7 @@ from ..spaces.errors import UsageError
 from ..spaces.problems import Problem
 from ..spaces.targets import DeviceKind
 from ..templates.catalogue import op_named
+from ..templates.op import Op
 
 MOST_BYTES, MOST_ENTRIES, MOST_TOLD = 16 * 2**20, 10_000, 5
 EXAMPLE = '{"op": "gemm", "shape": "4096x4096x4096", "dtype": "bf16", "weight": 32}'
@@ -38,6 +41,10 @@ def read(path: Path, kind: DeviceKind) -> list[Weighted]:
         raise UsageError(f"cannot read {path}: {error.strerror}. Name a workload file (JSON or JSONL).") from None
     if len(text) > MOST_BYTES:
         raise UsageError(f"{path} is larger than {MOST_BYTES >> 20} MiB: that is no list of problems.")
+    if text.startswith(BOM_UTF8):  # as some editors begin a file
+        text = text[len(BOM_UTF8) :]
+    if not text.strip():
+        raise UsageError(f"{path} is empty. Write problems into it, one a line: {EXAMPLE}")
     return weighted(_entries(path, text), kind)
 
 
@@ -82,11 +89,27 @@ def _entries(path: Path, text: bytes) -> Iterator[tuple[str, Any]]:
 
 def _parsed(text: bytes, where: str) -> Any:
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise UsageError(
-            f"{where}: no JSON ({error}). A workload is a JSON list of objects, or one object a line: {EXAMPLE}"
-        ) from None
+        return json.loads(text, object_pairs_hook=_named_once)
+    except json.JSONDecodeError as error:  # its own line is one of the entry, where that is a line
+        at = f"column {error.colno}" if error.lineno == 1 else f"line {error.lineno}, column {error.colno}"
+        said = f"{error.msg}, {at}"
+    except RecursionError:
+        said = "nested too deep"
+    except UnicodeDecodeError:
+        said = "not UTF-8 text"
+    except ValueError as error:
+        said = str(error)
+    raise UsageError(
+        f"{where}: no JSON ({said}). A workload is a JSON list of objects, or one object a line: {EXAMPLE}"
+    )
+
+
+def _named_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object. Raises: ValueError for a name that stands in it twice, of which one value would be lost."""
+    names = Counter(name for name, _ in pairs)
+    if double := [name for name, count in names.items() if count > 1]:
+        raise ValueError(f"{_shown(double[0])} stands twice in one object: keep one")
+    return dict(pairs)
 
 
 def _checked(entry: Any, kind: DeviceKind) -> Weighted:
@@ -94,20 +117,42 @@ def _checked(entry: Any, kind: DeviceKind) -> Weighted:
         raise UsageError(f"a problem is an object, not {_shown(entry)}.")
     fields = dict(entry)
     name, shape, weight = fields.pop("op", None), fields.pop("shape", None), fields.pop("weight", 1)
+    if name is None:
+        raise UsageError(f'"op" is missing: it names an op, such as "gemm". {_has(entry)}')
     if not isinstance(name, str):
         raise UsageError(f'"op" is {_shown(name)}: it names an op, such as "gemm".')
+    if bad := [text for text in (name, *_texts(fields), str(shape)) if not text.isprintable()]:
+        raise UsageError(f"{_shown(bad[0])} holds control characters: write it without.")
     op = op_named(name[:100])
     if not _is_weight(weight):
         raise UsageError(f'"weight" is {_shown(weight)}: it says how often the problem is run, a number above 0.')
     if long := [name for name, value in fields.items() if isinstance(value, str | list | dict) and len(value) > 100]:
         raise UsageError(f"{_shown(long[0])} has a value that is too long for a field of {op.name}.")
-    if shape is not None:
-        if not isinstance(shape, str) or len(shape) > 200:
-            raise UsageError(f'"shape" is {_shown(shape)}: it is a text of {op.shape_format}, such as "{op.example}".')
-        if double := [letter for letter in op.letters if letter in fields]:
-            raise UsageError(f'both "shape" and "{double[0]}" are given: keep one.')
-        fields |= op.parse_shape(shape, '"shape"')
+    fields |= _dims(op, shape, fields)
     return Weighted(op.problem(kind, **fields), float(weight))
+
+
+def _dims(op: Op, shape: object, fields: Mapping[str, Any]) -> dict[str, int]:
+    """What "shape" says; nothing where the dims stand by name. Raises: UsageError."""
+    if shape is None:
+        if missing := [letter for letter in op.letters if letter not in fields]:
+            words = f'a text of {op.shape_format}, such as "{op.example}"'
+            raise UsageError(f'"shape" is missing (or "{missing[0]}"): {words}.')
+        return {}
+    if not isinstance(shape, str) or len(shape) > 200:
+        raise UsageError(f'"shape" is {_shown(shape)}: it is a text of {op.shape_format}, such as "{op.example}".')
+    if double := [letter for letter in op.letters if letter in fields]:
+        raise UsageError(f'both "shape" and "{double[0]}" are given: keep one.')
+    return op.parse_shape(shape, '"shape"')
+
+
+def _has(entry: dict[str, Any]) -> str:
+    return f"The object has {_shown(list(entry))}." if entry else "The object is empty."
+
+
+def _texts(fields: dict[str, Any]) -> list[str]:
+    """Names, and values that are texts."""
+    return [*fields, *(value for value in fields.values() if isinstance(value, str))]
 
 
 def _is_weight(value: object) -> bool:

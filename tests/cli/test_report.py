@@ -107,6 +107,13 @@ def test_people_get_tables_that_fit(stored, columns):
     assert max(len(line.rstrip()) for line in out.splitlines()) <= columns
 
 
+def test_nobody_is_sure_of_everything(stored):
+    """A confidence that rounds to 100 % is told as what it is above."""
+    *searched, won = a_study(a_gemm())
+    stored(*searched, replace(won, verdict=Verdict(91.0, 0.998, 8)))
+    assert "over 99% sure that no other is faster, after 8 rounds" in tune(a_gemm().digest)[0]
+
+
 def test_several_templates_are_reported_each(stored):
     """With the total above them."""
     key = a_gemm()
@@ -129,6 +136,8 @@ def test_a_study_of_this_machine_is_found_by_its_problem(stored):
     assert "none: nothing ran to the end" in out
     assert "1 failed" in out
     assert "signal 11" in out
+    _, err = tune(key.digest, code=3)
+    assert "A study in which nothing ran is found by its problem: tune report OP --shape" in err
 
 
 def test_the_picture_is_one_page(stored, tmp_path):
@@ -158,6 +167,12 @@ def test_a_digest_of_several_studies_is_told_with_their_keys(stored):
         (["abcdef"], 3, 'no study has a best config whose digest begins with "abcdef"'),
         (["gemm", "--shape", "32x32x32", "--device", "cpu"], 3, "Tune it: tune gemm --shape 32x32x32"),
         (["bayes"], 2, '"bayes" is neither an op (gemm) nor a digest'),
+        (["gem", "--shape", "32x32x32"], 2, '"gem" is neither an op (gemm) nor a digest'),
+        (
+            ["gemm", "--shape", "32x32x32", "--layout", "nt", "--policy", "warm", "--device", "cpu"],
+            *(3, "Tune it: tune gemm --shape 32x32x32 --layout nt --device cpu --policy warm"),
+        ),
+        (["ABCDEF"], 3, 'digest begins with "abcdef"'),
         (["gemm", "--shape", "32x32"], 2, "gemm needs 3 dims"),
         (["abcdef", "--picture", "study.png"], 2, "a picture is written as .html or .json"),
         (["--json", "abcdef"], 3, "no study has a best config"),

@@ -26,7 +26,9 @@ def file(tmp_path):
 def workload(file, *arguments):
     """Run `tune workload FILE` to its end."""
     command = [*WORKLOAD, str(file), "--device", "cpu", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
+    assert "Traceback" not in done.stderr, done.stderr
+    return done
 
 
 @pytest.mark.compiler
@@ -52,9 +54,10 @@ def test_a_workload_is_tuned_drawn_and_then_known(file, tmp_path):
 
 @pytest.mark.compiler
 def test_an_interrupt_prints_the_table_so_far(file):
-    """130, and all that was measured is kept."""
+    """130, within the terminal's width, and all that was measured is kept."""
     command = [*WORKLOAD, str(file), "--device", "cpu", "--time", "100", "--patience", "1000"]
-    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    narrow = {**os.environ, "COLUMNS": "80"}
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=narrow)
     assert running.stderr.readline().startswith("Tuning 2 problems")
     time.sleep(6)
     os.kill(running.pid, signal.SIGINT)
@@ -62,6 +65,17 @@ def test_an_interrupt_prints_the_table_so_far(file):
     assert running.returncode == 130, err
     assert "interrupted" in out
     assert "the same command goes on from there" in out
+    assert max(len(line.rstrip()) for line in out.splitlines()) <= 80
+
+
+@pytest.mark.compiler
+def test_without_end_a_workload_goes_on_until_all_have_converged(file):
+    """`--time inf`; JSON knows no infinity, so that it stands there as null."""
+    done = workload(file, "--time", "inf", "--patience", "2", "--json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["time_s"] is None
+    assert {one["state"] for one in told["problems"]} == {"converged"}
 
 
 @pytest.mark.parametrize(
@@ -69,8 +83,10 @@ def test_an_interrupt_prints_the_table_so_far(file):
     [
         ('{"op": "gemm", "shape": "64x48"}', [], "line 1: gemm needs 3 dims"),
         ("[]", [], "holds no problem"),
+        ("", [], "model.jsonl is empty"),
         (LINES, ["--time", "0"], "a workload of 0.0 s holds nothing"),
         (LINES, ["--patience", "0"], "patience is 0"),
+        (LINES, ["--seed", "-1"], "seed is -1: it takes an integer of at least 0"),
         (LINES, ["--sampler", "bayes"], '"bayes" is not a sampler'),
         (LINES, ["--picture", "out.png"], "written as .html or .json"),
     ],

@@ -8,7 +8,7 @@ import pytest
 from kerntune.spaces import Space, int_range
 from kerntune.spaces.errors import UnknownName, UsageError
 from kerntune.tuner.cost_models import boosted
-from kerntune.tuner.samplers import autotvm, check_name, make_sampler, rows
+from kerntune.tuner.samplers import SAMPLERS, autotvm, check_name, foretells, make_sampler, rows
 from kerntune.tuner.samplers.contract import SamplerContract
 from kerntune.tuner.samplers.contract_spaces import conditional
 from kerntune.tuner.samplers.moves import Moves
@@ -173,6 +173,17 @@ def test_a_walker_of_autotvm_steps_over_a_condition():
     pairs = [(old["SPLIT"], new["SPLIT"]) for (_, old), (_, new) in zip(before, after, strict=True)]
     assert {(1, 2), (2, 1)} <= set(pairs)
     assert all(feasible.find(config) == row for row, config in after)
+
+
+def test_a_seed_is_not_negative():
+    """Of no sampler: said once, in words."""
+    with pytest.raises(UsageError, match="seed is -1: it takes an integer of at least 0"):
+        make_sampler("random", conditional(), -1)
+
+
+def test_only_ranked_of_ours_foretells_its_gain():
+    """So that a rule which waits for it can be told to be idle."""
+    assert [name for name in SAMPLERS if foretells(name)] == ["ranked"]
 
 
 def test_a_sampler_of_another_package_is_found_by_its_entry_point(monkeypatch):

@@ -167,3 +167,9 @@ def test_the_curve_of_the_total_begins_at_the_first_times_and_ends_at_the_best()
     assert points[0] == (0.0, report.before_us)
     assert points[-1] == (report.seconds, pytest.approx(report.after_us))
     assert all(later[1] <= earlier[1] + 1e-9 for earlier, later in pairwise(points))
+
+
+def test_a_problem_of_which_nothing_ran_is_waiting_at_the_end():
+    """Not searching: nobody is."""
+    report = Bench(interrupt_at=1).run(SMALL, LARGE, time_s=100.0)
+    assert {task.state for task in report.tasks} == {"waiting"}

@@ -36,7 +36,12 @@ def test_dims_by_name_and_defaults_are_the_same_problem_and_weights_add():
         ({**ENTRY, "shape": "64x32"}, 'line 1: gemm needs 3 dims.*"shape"'),
         ({**ENTRY, "shape": 64}, '"shape" is 64: it is a text of MxNxK'),
         ({**ENTRY, "op": "gem"}, '"gem" is not an op.*Did you mean "gemm"'),
-        ({**ENTRY, "op": None}, '"op" is null'),
+        ({**ENTRY, "op": 3}, '"op" is 3'),
+        ({"problems": [ENTRY]}, '"op" is missing.*The object has ."problems"'),
+        ({"op": "gemm"}, '"shape" is missing .or "m".: a text of MxNxK'),
+        ({"op": "gemm", "m": 4, "k": 4}, '"shape" is missing .or "n".'),
+        ({**ENTRY, "dtype": "fp\n32"}, r'"fp\\n32" holds control characters'),
+        ({**ENTRY, "a\x1b[31m": 1}, "holds control characters"),
         ({**ENTRY, "dtyp": "fp32"}, '"dtyp" is not a field of gemm.*Did you mean "dtype"'),
         ({**ENTRY, "dtype": "x" * 10_000}, '"dtype" has a value that is too long'),
         ({**ENTRY, "m": 64}, 'both "shape" and "m"'),
@@ -62,11 +67,34 @@ def test_no_text_is_a_bug_of_ours(tmp_path, text):
         told(tmp_path, text)
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "model.jsonl is empty"),
+        (f'{json.dumps(ENTRY)}\n\n{{"op": "gemm", "shape', r"line 3: no JSON \(Unterminated string.*, column 16\)"),
+        ("[" * 100_000, "nested too deep"),
+        ('{"op": "gemm", "shape": "8x8x8", "weight": 2, "weight": 3}', 'line 1: .*"weight" stands twice'),
+    ],
+)
+def test_what_is_no_json_is_said_once_and_with_its_place(tmp_path, text, words):
+    """Line of the file, column of the line."""
+    with pytest.raises(UsageError, match=words) as caught:
+        told(tmp_path, text)
+    assert "line 1 column" not in str(caught.value)
+
+
+def test_a_byte_order_mark_is_passed_over(tmp_path):
+    """Before a list and before lines."""
+    for text in (json.dumps(ENTRY), json.dumps([ENTRY], indent=1)):
+        (one,) = told(tmp_path, f"\ufeff{text}")
+        assert one.weight == 3.0
+
+
 def test_several_mistakes_are_told_at_once():
     """So that they are mended at once; five at most."""
     with pytest.raises(UsageError, match=r"(?s)problem 1.*problem 3.*problem 6") as caught:
         of_values([{}, ENTRY, *[{}] * 9], "cpu")
-    assert str(caught.value).count('"op" is null') == 5
+    assert str(caught.value).count('"op" is missing') == 5
 
 
 def test_a_file_is_bounded(tmp_path):

@@ -30,7 +30,8 @@ def study_named(store: Store, prefix: str) -> Record:
     if not studies:
         raise NoAnswer(
             f'no study has a best config whose digest begins with "{prefix}", nor a key of its own. '
-            "`tune lookup … --json` says the digest of a best config; --db names another database."
+            "`tune lookup … --json` says the digest of a best config; --db names another database. "
+            "A study in which nothing ran is found by its problem: tune report OP --shape …"
         )
     if len(studies) > 1:
         among = "; ".join(f"{digest} is {_name(record)}" for digest, record in reversed(studies.items()))

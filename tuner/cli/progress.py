@@ -23,6 +23,14 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 
+def put_away(bar: Progress) -> None:
+    """Stop a bar, also one whose start Ctrl-C fell into: rich then finds less to undo than it looks for."""
+    try:
+        bar.stop()
+    except IndexError:
+        bar.console.show_cursor()
+
+
 class ProgressView:
     """Draws on a terminal; says two plain lines where standard error is a file or a pipe."""
 
@@ -40,7 +48,7 @@ class ProgressView:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if self._started_s is not None:
-            self._bar.stop()
+            put_away(self._bar)
 
     def started(self, problem: Problem, host: Host, lanes: Sequence[Lane], spending: Spending) -> None:
         """A study begins: say of what, on what, over how many configs."""
@@ -57,8 +65,8 @@ class ProgressView:
         for note in host.notes.values():
             console.print(note)
         self._spending, self._problem, self._known = spending, problem, spending.trials
-        self._started_s = time.monotonic()
         self._bar = _bar(console)
+        self._started_s = time.monotonic()
         self._task = self._bar.add_task(
             "tuning", total=spending.budget.trials, completed=spending.trials, best="", pace=""
         )

@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 
 from ...templates.catalogue import ops
 from ...templates.op import Op
-from .flags import DEVICE_HELP, answer_options, fields_of, op_options, option, with_signature
+from .flags import DEVICE_HELP, answer_options, fields_of, flag_name, op_options, option, with_signature
 
 if TYPE_CHECKING:
     from ...cache.records import Record, RecordKey
@@ -30,6 +30,8 @@ class _OpOrDigest(TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if args and "--help" not in args[:1] and not self.commands.keys() & set(args):
+            if not args[0].startswith("-"):
+                _check_digest(args[0])  # else an op that is misspelt is told that a digest has no --shape
             args = [BY_DIGEST, *args]
         rest: list[str] = super().parse_args(ctx, args)
         return rest
@@ -57,7 +59,7 @@ def _shown_options() -> list[Any]:
 
 def _of_op(op: Op) -> Any:
     options = [*op_options(op), option("device", str, "auto", DEVICE_HELP), *answer_options(), *_shown_options()]
-    doc = f"What was tried for {op.summary} on this machine; measures nothing."
+    doc = f"What was tried for {op.summary} here. Measures nothing."
     return with_signature(lambda values: _run(values, lambda store: _here(op, values, store)), op.name, doc, options)
 
 
@@ -117,16 +119,22 @@ def _draw(report: StudyReport, path: Path) -> None:
 
 def _named(digest: str, store: Store) -> tuple[RecordKey, Sequence[Record]]:
     """The study of a digest. Raises: UsageError, NoAnswer."""
-    from ...spaces.errors import UsageError
     from ..backends.stored import study_named
 
-    if not _HEX.fullmatch(digest):
+    best = study_named(store, _check_digest(digest))
+    return best.key, store.records(best.key)
+
+
+def _check_digest(digest: str) -> str:
+    """The digest in small letters. Raises: UsageError."""
+    from ...spaces.errors import UsageError
+
+    if not _HEX.fullmatch(digest.lower()):
         raise UsageError(
             f'"{digest}" is neither an op ({", ".join(ops())}) nor a digest, which is up to 32 of 0-9 and a-f. '
             f"{_EXAMPLE}"
         )
-    best = study_named(store, digest)
-    return best.key, store.records(best.key)
+    return digest.lower()
 
 
 def _here(op: Op, values: Mapping[str, Any], store: Store) -> tuple[RecordKey, Sequence[Record]]:
@@ -135,6 +143,7 @@ def _here(op: Op, values: Mapping[str, Any], store: Store) -> tuple[RecordKey, S
     from ...spaces.errors import NoAnswer
     from .. import settings, wiring
     from ..lookup import Query, explain_miss
+    from .words import name_of
 
     host = wiring.open_host(values["device"], settings.read())
     problem = op.problem(host.target.kind, **fields_of(op, values))
@@ -145,7 +154,13 @@ def _here(op: Op, values: Mapping[str, Any], store: Store) -> tuple[RecordKey, S
         misses = explain_miss(Query(problem, key.policy, host.target), near)
         nearest = f" The nearest study differs in: {'; '.join(misses)}." if misses else ""
         raise NoAnswer(
-            f"nothing was tried for {op.name} {values['shape']} on {host.target.name}.{nearest} "
-            f"Tune it: tune {op.name} --shape {values['shape']}"
+            f"nothing was tried for {name_of(problem)} on {host.target.name}.{nearest} "
+            f"Tune it: tune {op.name} {_as_asked(op, values)}"
         )
     return key, records
+
+
+def _as_asked(op: Op, values: Mapping[str, Any]) -> str:
+    """The flags that name a problem, without those that say the default."""
+    defaults = {"shape": None, **{field.name: field.default for field in op.fields}, "device": "auto", "policy": "cold"}
+    return " ".join(f"{flag_name(name)} {values[name]}" for name, usual in defaults.items() if values[name] != usual)

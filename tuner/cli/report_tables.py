@@ -75,7 +75,8 @@ def _verdict(record: Record) -> str:
     tied = ""
     if verdict.tied_with:
         tied = f"; tied with {', '.join(digest[:8] for digest in verdict.tied_with)}: the smallest digest decides"
-    return f"{verdict.confidence:.0%} sure that no other is faster, after {verdict.rounds} rounds{tied}"
+    sure = "over 99%" if verdict.confidence > 0.99 else f"{verdict.confidence:.0%}"  # nobody is 100% sure
+    return f"{sure} sure that no other is faster, after {verdict.rounds} rounds{tied}"
 
 
 def _uses(uses: Mapping[str, object]) -> str:

@@ -9,8 +9,8 @@ import typer
 
 from ...templates.catalogue import ops
 from ...templates.op import Op
-from ..samplers import DEFAULT, SAMPLERS
-from .exits import INTERRUPTED
+from ..samplers import DEFAULT, SAMPLERS, foretells
+from .exits import INTERRUPTED, complain
 from .flags import DEVICE_HELP, answer_options, fields_of, op_options, option, stop_options, switch, with_signature
 
 
@@ -64,6 +64,8 @@ def _run(op: Op, values: Mapping[str, Any]) -> int:
         transfer=values["transfer"],
         rules=StopRules(values["patience"], values["min_gain"], values["target_us"]),
     )
+    if values["min_gain"] is not None and not foretells(values["sampler"]):
+        complain(f'note: "{values["sampler"]}" does not say what it expects to gain: --min-gain changes nothing')
     with ProgressView() as view:
         report = tuning.run(request, tuning.Watch(view.started, view.trial))
     (print_json if values["json"] else print_report)(report)

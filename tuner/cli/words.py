@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sized
+
 from ...spaces.problems import Problem
 from ...templates.catalogue import op_named
 
@@ -12,6 +14,11 @@ def time_of(us: float) -> str:
         if us < limit:
             return f"{us * scale:.3g} {unit}" if us * scale < 100 else f"{us * scale:.0f} {unit}"
     return f"{us / 1e6:.3g} s"
+
+
+def count_of(things: Sized, name: str) -> str:
+    """1 problem, 2 problems."""
+    return f"{len(things)} {name}" if len(things) == 1 else f"{len(things):,} {name}s"
 
 
 def name_of(problem: Problem) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,9 @@ COLUMNS = ("problem", "weight", "first", "best", "gain", "vendor", "share", "tri
 
 MIN_WIDTHS = {"problem": 15, "state": 8}
 
+ROOMY = 100
+"""Columns of a terminal from which on there are two spaces between those of the table."""
+
 
 def as_json(report: WorkloadReport) -> dict[str, Any]:
     """Times in µs; `before_us` and `after_us` are totals of weight × time, of the problems that ran."""
@@ -26,7 +30,7 @@ def as_json(report: WorkloadReport) -> dict[str, Any]:
         "after_us": report.after_us,
         "gain": _ratio(report.before_us, report.after_us),
         "problems": [_task_json(task) for task in report.tasks],
-        "time_s": report.time_s,
+        "time_s": None if math.isinf(report.time_s) else report.time_s,
         "seconds": round(report.seconds, 3),
         "interrupted": report.interrupted,
     }
@@ -68,7 +72,9 @@ def print_report(report: WorkloadReport) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    console = Console(highlight=False, soft_wrap=True)
+    gap = 1 if console.width >= ROOMY else 0
+    table = Table(box=SIMPLE_HEAD, padding=(0, gap, 0, 0), pad_edge=False)
     for column in COLUMNS:  # names and states break at spaces, so that the numbers fit 80 columns
         words = column in ("problem", "state")
         table.add_column(
@@ -83,7 +89,6 @@ def print_report(report: WorkloadReport) -> None:
             *(_times(_ratio(task.first_us, task.best_us)), _times(None if answer is None else answer.speedup)),
             *(share, f"{sum(asdict(task.counts).values())}", _state(task, report.interrupted)),
         )
-    console = Console(highlight=False, soft_wrap=True)
     console.print(table)
     _print_totals(console, report)
 
@@ -94,7 +99,7 @@ def _print_totals(console: Console, report: WorkloadReport) -> None:
     if report.before_us is not None and report.after_us is not None:
         gain = _times(_ratio(report.before_us, report.after_us))
         ran = sum(task.best_us is not None for task in report.tasks)
-        of = "" if ran == len(report.tasks) else f", of {ran} problems of {len(report.tasks)}"
+        of = "" if ran == len(report.tasks) else f", of {ran} of {len(report.tasks)} problems"
         console.print(f"total     {time_of(report.before_us)} → {time_of(report.after_us)} ({gain}), weight × time{of}")
     states = Counter(task.state for task in report.tasks)
     said = ", ".join(f"{count} {state}" for state, count in states.items())

@@ -44,6 +44,11 @@ def learns(name: str) -> bool:
     return bool(getattr(_loaded(name), "learns", False))
 
 
+def foretells(name: str) -> bool:
+    """Whether a sampler says what it expects to gain (sampler.expected_gain). Raises: UnknownName."""
+    return hasattr(_loaded(name), "expected_gain")
+
+
 def make_sampler(
     name: str,
     feasible: FeasibleSpace,
@@ -53,8 +58,10 @@ def make_sampler(
 ) -> Sampler:
     """A fresh sampler over a feasible space; `known` and `estimate` are passed over by one that has no use for them.
 
-    Raises: UnknownName; UsageError for an installed one that cannot be loaded.
+    Raises: UnknownName; UsageError for a negative seed, or an installed one that cannot be loaded.
     """
+    if seed < 0:
+        raise UsageError(f"seed is {seed}: it takes an integer of at least 0 (--seed).")
     made = _loaded(name)
     told: dict[str, Any] = {"known": tuple(known)} if learns(name) else {}
     if getattr(made, "estimates", False):

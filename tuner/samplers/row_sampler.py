@@ -23,10 +23,6 @@ class RowSampler(BaseSampler):  # type: ignore[misc]  # optuna is not typed for 
     def choose(self) -> int:
         """An unseen row; at least one is left. It counts as seen once this returns."""
 
-    def expected_gain(self) -> float | None:
-        """See sampler.expected_gain."""
-        return None
-
     def infer_relative_search_space(self, study: Any, trial: FrozenTrial) -> dict[str, Any]:
         return dict(self.rows.distributions)
 
