@@ -8,6 +8,7 @@ import sys
 import time
 
 import pytest
+from interrupts import hear_interrupts
 
 pytestmark = pytest.mark.compiler
 TUNE = [sys.executable, "-m", "kerntune.tuner.cli"]
@@ -96,17 +97,12 @@ def test_a_compiler_named_in_cc_that_does_not_run_is_named():
     assert 'CC names "/no/such/cc"' in refused.stderr
 
 
-def _hear_interrupts() -> None:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_an_interrupted_run_keeps_what_it_measured_and_the_next_goes_on(how):
     """Ctrl-C ends with 130 and the best so far; kill -9 loses at most the config being measured."""
     job = ["gemm", "--shape", "96x80x64", "--device", "cpu", "--trials", "30"]
-    # A shell that runs tests in the background has children ignore Ctrl-C: it is heard again here.
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen([*TUNE, *job], **pipes, preexec_fn=_hear_interrupts) as running:
+    with subprocess.Popen([*TUNE, *job], **pipes, preexec_fn=hear_interrupts) as running:
         _wait_for_records(3)
         running.send_signal(how)
         out, err = running.communicate(timeout=30)

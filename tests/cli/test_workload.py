@@ -8,6 +8,7 @@ import sys
 import time
 
 import pytest
+from interrupts import hear_interrupts
 
 WORKLOAD = [sys.executable, "-m", "kerntune.tuner.cli", "workload"]
 LINES = """{"op": "gemm", "shape": "64x48x32", "weight": 8}
@@ -57,11 +58,12 @@ def test_an_interrupt_prints_the_table_so_far(file):
     """130, within the terminal's width, and all that was measured is kept."""
     command = [*WORKLOAD, str(file), "--device", "cpu", "--time", "100", "--patience", "1000"]
     narrow = {**os.environ, "COLUMNS": "80"}
-    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=narrow)
-    assert running.stderr.readline().startswith("Tuning 2 problems")
-    time.sleep(6)
-    os.kill(running.pid, signal.SIGINT)
-    out, err = running.communicate(timeout=60)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, **pipes, env=narrow, preexec_fn=hear_interrupts) as running:
+        assert running.stderr.readline().startswith("Tuning 2 problems")
+        time.sleep(6)
+        running.send_signal(signal.SIGINT)
+        out, err = running.communicate(timeout=60)
     assert running.returncode == 130, err
     assert "interrupted" in out
     assert "the same command goes on from there" in out
