@@ -18,7 +18,6 @@ import math
 import os
 import platform
 import resource
-import statistics
 import subprocess
 import sys
 import time
@@ -29,9 +28,10 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+from spaces_report import OURS, PEERS, Definition, Runs, comparison, show, spread, summary
+
 SPACES = Path(__file__).with_name("published_spaces.json")
 SMALL, FACTORED = "coulomb3d_ktt", "factored_1e15"
-OURS, PEERS = ("ours_list", "ours_count"), ("kernel_tuner", "pyatf")
 IMPORTS = {
     "ours_list": "from kerntune.spaces import Space",
     "kernel_tuner": "from kernel_tuner.searchspace import Searchspace",
@@ -40,8 +40,6 @@ IMPORTS = {
 LIMIT_S = 600
 PAIRS, VALUES, DRAWS = 7, 10, 100_000
 Rows = Iterable[tuple[Any, ...]]
-Definition = dict[str, Any]
-Runs = dict[str, list[dict[str, Any]]]  # by engine
 Engine = tuple[Callable[[], Any], Callable[[Any], int], Callable[[Any], Rows] | None]
 """What constructs, how many configs the result holds, and the configs themselves."""
 
@@ -214,86 +212,9 @@ def import_cpu_s(python: str, engine: str) -> dict[str, float]:
     return {"import_s": float(done.stdout.splitlines()[-1])}
 
 
-def spread(runs: list[dict[str, Any]], field: str) -> dict[str, float]:
-    """Median and extremes of the repeats."""
-    values = [run[field] for run in runs]
-    return {"median": round(statistics.median(values), 3), "min": round(min(values), 3), "max": round(max(values), 3)}
-
-
-def summary(space: Definition, runs: Runs) -> dict[str, Any]:
-    """One space: its size, each engine's time and memory, and whether all hold the same configs."""
-    told: dict[str, Any] = {"cartesian": math.prod(map(len, space["params"].values())), "valid": space["valid"]}
-    told |= {"identical": {}, "memory_mib": {}}
-    for engine, each in runs.items():
-        if "failed" in each[-1]:
-            told[f"{engine}_ms"] = each[-1]
-            continue
-        told[f"{engine}_ms"] = spread(each, "ms")
-        published = space.get("valid_sha256")
-        told["identical"][engine] = {run["valid"] for run in each} == {space["valid"]} and (
-            published is None or {run.get("sha256", published) for run in each} == {published}
-        )
-        memory = {field: spread(each, f"{field}_mib")["median"] for field in ("imports", "peak")}
-        told["memory_mib"][engine] = memory | {"growth": round(memory["peak"] - memory["imports"], 3)}
-        if engine == "pyatf":
-            told["pyatf_tree_ms"] = spread(each, "tree_ms")
-    return told
-
-
-def comparison(spaces: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """Totals over the spaces that both sides finished, beside the targets."""
-
-    def ms(told: dict[str, Any], engine: str) -> float:
-        return float(told[f"{engine}_ms"]["median"])
-
-    report: dict[str, Any] = {}
-    for peer in PEERS:
-        both = {name: told for name, told in spaces.items() if {*OURS, peer} <= told["identical"].keys()}
-        if not both:
-            continue
-        totals = {engine: round(sum(ms(told, engine) for told in both.values()), 1) for engine in (*OURS, peer)}
-        worst = max(both, key=lambda name: ms(both[name], "ours_list") - ms(both[name], peer))
-        memory = {name: told["memory_mib"] for name, told in both.items()}
-        report[peer] = {
-            "spaces": len(both),
-            "totals_ms": totals,
-            "list_ratio": round(totals["ours_list"] / totals[peer], 4),
-            "count_ratio": round(totals["ours_count"] / totals[peer], 4),
-            "worst_list_minus_peer_ms": {worst: round(ms(both[worst], "ours_list") - ms(both[worst], peer), 3)},
-            "list_slower_on": [name for name, told in both.items() if ms(told, "ours_list") > ms(told, peer)],
-            "more_peak_memory_on": [n for n, m in memory.items() if m["ours_list"]["peak"] > m[peer]["peak"]],
-            "more_growth_on": [n for n, m in memory.items() if m["ours_list"]["growth"] > m[peer]["growth"]],
-        }
-    if peer_of := report.get("kernel_tuner"):
-        (worst_ms,) = peer_of["worst_list_minus_peer_ms"].values()
-        peer_of["targets"] = {
-            "list_ratio <= 0.15": peer_of["list_ratio"] <= 0.15,
-            "count_ratio <= 0.05": peer_of["count_ratio"] <= 0.05,
-            "worst_list_minus_peer_ms <= 2": worst_ms <= 2,
-            "less peak memory on every space": not peer_of["more_peak_memory_on"],
-        }
-    return report
-
-
-def table(spaces: dict[str, dict[str, Any]]) -> str:
-    """Medians as a person reads them."""
-    engines = [engine for engine in (*OURS, *PEERS) if any(f"{engine}_ms" in told for told in spaces.values())]
-    lines = [f"{'median ms; MiB grown':22}{'valid':>10}" + "".join(f"{engine:>21}" for engine in engines)]
-    for name, told in spaces.items():
-        cells = [
-            f"{told[f'{engine}_ms']['median']:11.2f} {told['memory_mib'][engine]['growth']:5.1f} MiB"
-            if engine in told["identical"]
-            else f"{told[f'{engine}_ms']['failed'][:19]:>20}"
-            for engine in engines
-        ]
-        lines.append(f"{name:22}{told['valid']:10,}" + "".join(f"{cell:>21}" for cell in cells))
-    return "\n".join(lines)
-
-
 def cpu_model() -> str:
     """The processor by its own name, as far as it tells."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
+    lines = info.read_text().splitlines() if (info := Path("/proc/cpuinfo")).exists() else []
     return next(
         (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.processor()
     )
@@ -322,16 +243,6 @@ def versions(pythons: dict[str, str]) -> dict[str, str]:
             sys.exit(f"{engine} does not run with {python}: {told['failed']}")
         found |= {f"numpy of {engine}" if name == "numpy" else name: of for name, of in told["versions"].items()}
     return found
-
-
-def show(report: dict[str, Any]) -> None:
-    """What a person wants to know first."""
-    print(table(report["spaces"]))
-    for peer, told in report["comparison"].items():
-        print(f"{peer}: " + ", ".join(f"{name} {json.dumps(value)}" for name, value in told.items()))
-    print(f"imports, CPU s: {json.dumps(report['imports_cpu_s'])}")
-    for name, told in report["beyond_the_peers"].items():
-        print(f"{name}: {json.dumps({k: v for k, v in told.items() if k != 'p_values'})}")
 
 
 def main() -> None:

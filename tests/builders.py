@@ -7,6 +7,7 @@ from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 
 from kerntune.cache.records import Baseline, Failure, Measurement, Phase, Policy, Record, RecordKey
+from kerntune.spaces import Space, choice, int_range, pow2
 from kerntune.spaces.config import Config
 from kerntune.spaces.expressions import Value
 from kerntune.spaces.problems import FieldValue, Problem
@@ -79,3 +80,11 @@ def a_record(
         phase=phase,
         baseline=baseline,
     )
+
+
+def a_valley():
+    """2,880 configs of a kernel whose times a test makes up."""
+    space = Space("valley")
+    space.add(pow2("M", 8, 256), pow2("N", 8, 256), int_range("K", 8, 80, 8), int_range("S", 1, 4))
+    space.add(choice("KIND", "a", "b"))
+    return space.on(None, a_target("cpu"))

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import random
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, timedelta, timezone
 
-import pytest
-from builders import A_STAMP, A_TEMPLATE, a_key, a_problem, a_record
+from builders import A_STAMP, a_key, a_problem, a_record
+from contracts.best_contract import LARGE, OTHER_TEMPLATE, SMALL, BestContract, raced_out
 from kerntune.cache.records import Baseline, Failure, Incident, Measurement, Policy, Record, RecordKey, Verdict
-from kerntune.cache.rules import winner
 from kerntune.cache.store import Store
 
-SMALL, LARGE = {"BLOCK_M": 32}, {"BLOCK_M": 128}
-OTHER_TEMPLATE = "c" * 32
 
-
-class StoreContract:
+class StoreContract(BestContract):
     """The laws of the port. The subclass gives an empty `store` for each test."""
 
     def test_an_empty_store_has_no_best(self, store: Store) -> None:
@@ -50,11 +45,11 @@ class StoreContract:
             outcome=Measurement((10.0, 1 / 3), deterministic=True, readings=readings, uses={"registers": 168}),
             verdict=Verdict(ranked_us=0.3, confidence=1 - 2**-6, rounds=2, tied_with=("e" * 32,)),
         )
-        raced_out = _raced_out(a_record(minutes=1, us=3.0))
-        for added in (record, raced_out):
+        out = raced_out(a_record(minutes=1, us=3.0))
+        for added in (record, out):
             store.add(added)
             store.add(added)
-        assert store.records(a_key()) == [record, raced_out]
+        assert store.records(a_key()) == [record, out]
 
     def test_readings_are_cleaned_at_the_door(self, store: Store) -> None:
         """Words without control characters, no number that JSON cannot say."""
@@ -63,22 +58,6 @@ class StoreContract:
         (record,) = store.records(a_key())
         assert record.measurement is not None
         assert record.measurement.readings == {"name": ["red", None], "plain": [1, 2.5, True]}
-
-    def test_a_config_raced_out_is_never_the_best(self, store: Store) -> None:
-        """Its few samples say that it is slow, and no more."""
-        store.add(_raced_out(a_record(config=SMALL, us=5.0)))
-        assert store.best(a_key()) is None
-        store.add(a_record(config=LARGE, us=9.0))
-        assert _best_config(store) == LARGE
-        store.add(_raced_out(a_record(config=LARGE, us=9.0, minutes=1)))
-        assert store.best(a_key()) is None
-
-    def test_the_winner_of_a_tie_is_the_best_though_its_median_is_not(self, store: Store) -> None:
-        """What a playoff decided by its rule is what every later look-up says."""
-        store.add(a_record(config=SMALL, us=10.0, phase="playoff"))
-        won = Verdict(ranked_us=9.99, confidence=0.9, rounds=6)
-        store.add(replace(a_record(config=LARGE, us=10.01, phase="playoff"), verdict=won))
-        assert _best_config(store) == LARGE
 
     def test_a_config_keeps_the_order_of_its_parameters(self, store: Store) -> None:
         """People read a config in the order of its space."""
@@ -126,76 +105,6 @@ class StoreContract:
         (record,) = store.records(a_key())
         assert record.outcome == Failure("compile", "error: bad\n\tline 2 ")
         assert record.recorded_by == "eve root"
-
-    def test_the_lowest_median_wins(self, store: Store) -> None:
-        """The median counts, not the luckiest sample."""
-        store.add(a_record(config=SMALL, us=(1.0, 20.0, 21.0)))
-        store.add(a_record(config=LARGE, us=(9.0, 10.0, 11.0)))
-        assert _best_config(store) == LARGE
-
-    def test_equal_medians_are_settled_by_the_smallest_config_digest(self, store: Store) -> None:
-        """The same facts give the same answer, in whatever order they came."""
-        configs = [{"BLOCK_M": size} for size in (16, 32, 64, 128, 256)]
-        records = [a_record(config=config, us=5.0) for config in configs]
-        for record in sorted(records, key=lambda record: record.config.digest, reverse=True):
-            store.add(record)
-        best = store.best(a_key())
-        assert best is not None
-        assert best.config.digest == min(record.config.digest for record in records)
-
-    def test_a_playoff_beats_any_search(self, store: Store) -> None:
-        """Times taken side by side outweigh a lucky time from the search."""
-        store.add(a_record(config=SMALL, us=5.0, minutes=2))
-        store.add(a_record(config=LARGE, us=8.0, minutes=1, phase="playoff"))
-        assert _best_config(store) == LARGE
-
-    def test_of_one_config_the_latest_time_counts(self, store: Store) -> None:
-        """A time taken again replaces the old one, for better or worse."""
-        store.add(a_record(config=LARGE, us=9.0, minutes=1))
-        store.add(a_record(config=SMALL, us=12.0, minutes=3))
-        store.add(a_record(config=SMALL, us=5.0, minutes=2))
-        assert _best_config(store) == LARGE
-
-    def test_of_two_records_of_one_instant_the_one_that_came_last_counts(self, store: Store) -> None:
-        """A clock that stands still settles nothing, the order of arrival does."""
-        store.add(a_record(config=SMALL, us=5.0))
-        store.add(a_record(config=SMALL, us=12.0))
-        store.add(a_record(config=LARGE, us=9.0))
-        assert _best_config(store) == LARGE
-
-    def test_a_failure_is_never_the_best(self, store: Store) -> None:
-        """A config that did not work is no answer."""
-        store.add(a_record(failure=Failure("incorrect", "max error 3.0")))
-        assert store.best(a_key()) is None
-        assert store.candidates("gemm") == []
-
-    def test_a_config_that_failed_since_is_out(self, store: Store) -> None:
-        """A good time does not excuse a wrong result that was seen later, in whichever phase."""
-        store.add(a_record(config=SMALL, us=5.0))
-        store.add(a_record(config=LARGE, us=9.0))
-        store.add(a_record(config=SMALL, failure=Failure("incorrect", "nan"), phase="playoff", minutes=1))
-        assert _best_config(store) == LARGE
-
-    def test_a_config_that_works_again_is_back(self, store: Store) -> None:
-        """The last word on a config counts, good as well as bad."""
-        store.add(a_record(config=SMALL, failure=Failure("timeout", "30 s")))
-        store.add(a_record(config=SMALL, us=5.0, minutes=1))
-        assert _best_config(store) == SMALL
-
-    def test_templates_narrow_what_is_best(self, store: Store) -> None:
-        """A caller who can run one template is not told of another; a playoff among the others decides nothing."""
-        store.add(a_record(config=SMALL, us=5.0, template_digest=OTHER_TEMPLATE, phase="playoff"))
-        store.add(a_record(config=LARGE, us=9.0))
-        assert _best_config(store) == SMALL
-        assert _best_config(store, A_TEMPLATE) == LARGE
-        assert _best_config(store, A_TEMPLATE, OTHER_TEMPLATE) == SMALL
-        assert store.best(a_key(), ["d" * 32]) is None
-
-    def test_one_config_in_two_templates_is_two_configs(self, store: Store) -> None:
-        """The same values mean other code in another template."""
-        store.add(a_record(config=SMALL, us=5.0))
-        store.add(a_record(config=SMALL, failure=Failure("launch", "no"), template_digest=OTHER_TEMPLATE, minutes=1))
-        assert _best_config(store) == SMALL
 
     def test_a_record_answers_for_exactly_its_key(self, store: Store) -> None:
         """Another problem, another driver or another policy is another key."""
@@ -254,24 +163,6 @@ class StoreContract:
         assert store.best(a_key()) == a_record()
         assert store.records(a_key()) == [a_record()]
 
-    @pytest.mark.parametrize("seed", range(5))
-    def test_the_rule_holds_for_any_history(self, store: Store, seed: int) -> None:
-        """Whatever was recorded, in whatever order, the best is what the rule (`rules.winner`) says."""
-        rng = random.Random(seed)
-        keys = [a_key(), a_key(driver="560.28")]
-        history = [_random_record(rng, rng.choice(keys)) for _ in range(60)]
-        for record in history:
-            store.add(record)
-        for templates in ([], [A_TEMPLATE], [OTHER_TEMPLATE]):
-            for key in keys:
-                seen = dict.fromkeys(
-                    r for r in history if r.key == key and (not templates or r.template_digest in templates)
-                )
-                assert store.best(key, templates) == winner(seen)
-        groups = [(key, template) for key in keys for template in (A_TEMPLATE, OTHER_TEMPLATE)]
-        expected = {(k, t): best for k, t in groups if (best := store.best(k, [t]))}
-        assert {(r.key, r.template_digest): r for r in store.candidates("gemm")} == expected
-
     def test_threads_may_add_and_ask_at_once(self, store: Store) -> None:
         """No lock is the caller's business."""
         records = [a_record(config={"BLOCK_M": number}, us=10.0 + number) for number in range(40)]
@@ -289,27 +180,3 @@ class StoreContract:
         """Whoever cleans up need not ask who did before."""
         store.close()
         store.close()
-
-
-def _best_config(store: Store, *template_digests: str) -> dict[str, object] | None:
-    best = store.best(a_key(), template_digests)
-    return dict(best.config) if best else None
-
-
-def _raced_out(record: Record) -> Record:
-    assert record.measurement is not None
-    return replace(record, outcome=replace(record.measurement, raced_out=True))
-
-
-def _random_record(rng: random.Random, key: RecordKey) -> Record:
-    failure = Failure("runtime", "SIGSEGV") if rng.random() < 0.3 else None
-    record = a_record(
-        key,
-        {"BLOCK_M": rng.choice([16, 32, 64])},
-        float(rng.randint(1, 6)),
-        failure=failure,
-        template_digest=rng.choice([A_TEMPLATE, OTHER_TEMPLATE]),
-        phase=rng.choice(["search", "search", "playoff"]),
-        minutes=rng.randint(0, 20),
-    )
-    return _raced_out(record) if failure is None and rng.random() < 0.2 else record

@@ -5,23 +5,14 @@ from importlib.metadata import EntryPoint
 
 import numpy as np
 import pytest
-from builders import a_target
-from kerntune.spaces import Space, choice, int_range, pow2
+from builders import a_valley
 from kerntune.tuner.cost_models.known import KnownRows
 from kerntune.tuner.samplers import make_sampler
 
 SEEDS = range(8)
 
 
-def a_space():
-    """2,880 configs."""
-    space = Space("valley")
-    space.add(pow2("M", 8, 256), pow2("N", 8, 256), int_range("K", 8, 80, 8), int_range("S", 1, 4))
-    space.add(choice("KIND", "a", "b"))
-    return space.on(None, a_target("cpu"))
-
-
-FEASIBLE = a_space()
+FEASIBLE = a_valley()
 
 
 def _time_us(config):

@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-from builders import a_target
-from kerntune.spaces import Space, choice, int_range, pow2
+from builders import a_valley
 from kerntune.tuner.cost_models.known import KnownRows
 from kerntune.tuner.samplers import make_sampler, ranked
 from kerntune.tuner.samplers.contract import SamplerContract
@@ -15,15 +14,7 @@ class TestRanked(SamplerContract):
     name = "ranked"
 
 
-def a_space():
-    """2,880 configs of which those of large tiles fail."""
-    space = Space("valley")
-    space.add(pow2("M", 8, 256), pow2("N", 8, 256), int_range("K", 8, 80, 8), int_range("S", 1, 4))
-    space.add(choice("KIND", "a", "b"))
-    return space.on(None, a_target("cpu"))
-
-
-FEASIBLE = a_space()
+FEASIBLE = a_valley()
 
 
 def time_us(row, shift=0.0):
