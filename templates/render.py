@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -19,8 +20,16 @@ def source_text(op: str, source: str) -> str:
 
 
 @lru_cache
-def _environment(suffix: str) -> Environment:
-    from jinja2 import Environment, StrictUndefined  # 0.1 s that an answer from the cache does without
+def whole_text(op: str, source: str) -> str:
+    """The text of a template file and, after it, those of the files it imports from the same folder."""
+    text = source_text(op, source)
+    imported = re.findall(r"""[{@]%-?\s*import\s+"([^"]+)\"""", text)
+    return "\n".join([text, *(whole_text(op, name) for name in imported)])
+
+
+@lru_cache
+def _environment(op: str, suffix: str) -> Environment:
+    from jinja2 import Environment, FunctionLoader, StrictUndefined  # 0.1 s that an answer from the cache does without
 
     # CUDA sources hold inline PTX, whose "{%3, %4}" and "{{" are Jinja's own words (docs/measured_facts.md).
     own: dict[str, Any] = {}
@@ -28,6 +37,7 @@ def _environment(suffix: str) -> Environment:
         own = {"block_start_string": "@%", "block_end_string": "%@", "comment_start_string": "@#"}
         own |= {"variable_start_string": "@{", "variable_end_string": "}@", "comment_end_string": "#@"}
     return Environment(
+        loader=FunctionLoader(lambda name: source_text(op, name)),  # of what a template imports
         undefined=StrictUndefined,
         trim_blocks=suffix != "cu",  # in CUDA it would join `#pragma` lines
         lstrip_blocks=suffix != "cu",
@@ -39,7 +49,7 @@ def _environment(suffix: str) -> Environment:
 
 @lru_cache
 def _compiled(op: str, source: str) -> Any:
-    return _environment(source.split(".")[-2]).from_string(source_text(op, source))
+    return _environment(op, source.split(".")[-2]).from_string(source_text(op, source))
 
 
 def render(op: str, source: str, **values: Any) -> str:

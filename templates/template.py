@@ -15,7 +15,7 @@ from ..spaces.space import Space
 from ..spaces.targets import Target
 from .chips import Floats
 from .columns import Columns, columns
-from .render import render, source_text
+from .render import render, whole_text
 from .roofline import Work, estimates_us
 from .tensor_map import TensorMap
 
@@ -48,7 +48,9 @@ class Launch:
     block: tuple[int, int, int] | None = None  # threads, where the source and not the compiler says so: CUDA
     smem_bytes: int = 0  # shared memory a block is given at launch, beside what the source declares: CUDA
     before: tuple[Launch, ...] = ()  # kernels of the same source that run first, in order, at every call
-    workspace: Mapping[str, int] = field(default_factory=dict)  # arrays of the kernels' own, by name: bytes
+    workspace: Mapping[str, int] = field(
+        default_factory=dict
+    )  # the kernels' own arrays: bytes; zero at first, then left alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ class KernelTemplate:
     @cached_property
     def digest(self) -> str:
         """Identity of what a time was taken of: the source text and what its parameters mean."""
-        return digest({"name": self.name, "source": source_text(self.op, self.source), "space": self.space.digest})
+        return digest({"name": self.name, "source": whole_text(self.op, self.source), "space": self.space.digest})
 
     @property
     def suffix(self) -> str:

@@ -80,7 +80,7 @@ def test_every_op_has_an_example_it_can_read():
 @pytest.mark.parametrize("m", [40, 3000])
 def test_a_right_product_passes_and_any_wrong_element_fails_the_evidence(layout, m, monkeypatch):
     """Also where only rows and projections of a large product are checked: Freivalds' vectors see every element."""
-    from kerntune.templates.gemm import op as gemm
+    from kerntune.templates.gemm import reference as gemm
 
     monkeypatch.setattr(gemm, "FULL_CHECK_FLOPS", 10**6)
     rng = np.random.default_rng(0)

@@ -130,7 +130,7 @@ def test_arrays_that_fill_their_pages_need_two_runs_and_others_three(shape, runs
 
 def test_the_rows_of_a_large_product_that_are_looked_at_hold_its_ends_and_tile_edges(monkeypatch):
     """A small error there is lost in the projections over all rows: it must be seen element by element."""
-    from kerntune.templates.gemm import op as gemm
+    from kerntune.templates.gemm import reference as gemm
 
     monkeypatch.setattr(gemm, "FULL_CHECK_FLOPS", 10**6)
     m, n, k = 3000, 50, 60

@@ -17,7 +17,7 @@ from ...templates.op import Array, Buffer
 from ..backends.artifact import Artifact
 from . import cuda_kernels
 from .cuda_pages import MappedSet, Unmappable
-from .cuda_random import BF16_NAN, CudaRandom, random_bytes, storage_dtype
+from .cuda_random import BF16_NAN, FP8_NAN, CudaRandom, fp8_values, random_bytes, storage_dtype
 from .cuda_vendor import vendor_gemm
 from .device import Arrays, Faulted, Kernel, Timer
 from .guards import BandedSet, GuardedSet
@@ -56,7 +56,7 @@ class CudaDevice:
 
     def random(self, buffer: Buffer, seed: int) -> Array:
         array = self.empty(buffer)
-        self._random.fill(array, seed)
+        self._random.fill(array, seed, buffer.dtype)
         return array
 
     def empty(self, buffer: Buffer) -> Array:
@@ -65,10 +65,14 @@ class CudaDevice:
     def poison(self, array: Array) -> None:
         if array.dtype == np.uint16:
             array.fill(BF16_NAN)
+        elif array.dtype == np.uint8:
+            array.fill(FP8_NAN)
         else:
             array.fill(np.nan if array.dtype.kind == "f" else np.iinfo(array.dtype).min)
 
     def widen(self, array: Array, dtype: str) -> Array:
+        if dtype.startswith("fp8"):
+            return self.xp.asarray(fp8_values(dtype))[array]
         if dtype != "bf16":
             return array
         return (array.astype(np.uint32) << 16).view(np.float32)

@@ -37,7 +37,7 @@ def load(cupy: Any, artifact: Artifact) -> Kernel:
     kernels = [_load(cupy, part) for part in (*artifact.before, artifact)]
     if len(kernels) == 1 and not artifact.launch.workspace:
         return kernels[0]
-    workspace = {name: cupy.empty(size, np.uint8) for name, size in artifact.launch.workspace.items()}
+    workspace = {name: cupy.zeros(size, np.uint8) for name, size in artifact.launch.workspace.items()}
 
     def run(arrays: Arrays) -> None:
         for kernel in kernels:
