@@ -67,15 +67,16 @@ def tolerance(problem: Problem) -> Tolerance:
 
 
 def _products_off(dtype: str, k: int) -> float:
-    """What products that are not exact add: tf32 rounds both factors to 11 bits; sums of fp8 products keep 14.
+    """What products that are not exact add: tf32 has factors of 11 bits; sums of fp8 products keep 14.
 
-    One sigma of K products that are each off by 2^-11.5 is sqrt(K) times that; six of them. Source of the 14 bits:
+    One sigma of K products of factors that are cut off is sqrt(K) · 2^-10.3 (H200, 2026-11-23, K = 512); six of them.
+    Source of the 14 bits:
     DeepSeek-V3 Technical Report, 2024, 3.3.2; the bound takes each of K / 32 additions half a unit of the sum off.
     """
     if dtype == "tf32":
-        return 6.0 * math.sqrt(k) * 2.0**-11.5
+        return 6.0 * math.sqrt(k) * math.exp2(-10.3)
     if dtype.startswith("fp8"):
-        return 6.0 * math.sqrt(k) * math.sqrt(k / 32) * 2.0**-13
+        return 6.0 * math.sqrt(k) * math.sqrt(k / 32) * math.exp2(-13)
     return 0.0
 
 

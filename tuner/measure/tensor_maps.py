@@ -29,10 +29,11 @@ _TYPES: Mapping[str, int] = {
     **dict.fromkeys(("int8", "fp8e4m3", "fp8e5m2"), 0),  # UINT8
     "int32": 3,
     "fp16": 6,
-    **dict.fromkeys(("fp32", "tf32", "tf32x3"), 7),
+    **dict.fromkeys(("fp32", "tf32x3"), 7),
     "bf16": 9,
+    "tf32": 11,
 }
-"""CUtensorMapDataType (cuda.h). tf32 is fp32 in memory, and rounded where it is multiplied, not on the way there."""
+"""CUtensorMapDataType (cuda.h). tf32 is fp32 in memory, and rounded to nearest on the way: tensor cores would cut off."""
 
 _NO_INTERLEAVE = 0
 """CU_TENSOR_MAP_INTERLEAVE_NONE."""

@@ -1,0 +1,192 @@
+"""cuda_wgmma: Hopper's own way in CUDA C++: TMA into a ring of stages, warpgroups that multiply from shared memory.
+
+Cooperative (all warpgroups on one tile) or pingpong (each on its own, so that one stores while the other multiplies),
+clusters that share loads or the depth, tiles of C or, with SWAP, of C transposed: then few rows of A are the columns of
+a wgmma, of which it has 8 to 256.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ...spaces.problems import DTYPE_BYTES, Problem
+from ...spaces.targets import Gpu, Target
+from ..template import Argument, KernelTemplate, Launch
+from ..tensor_map import Swizzle, TensorMap
+from .copies import copied, copy_launches, pitch
+from .epilogue import epilogue_arguments
+from .wgmma_space import LINE_BYTES, SWAPPED_ROWS, wgmma_space
+from .wgmma_work import work
+
+_DTYPES = ("bf16", "fp16", "tf32", "int8", "fp8e4m3", "fp8e5m2")
+
+_OUT_DTYPES = ("fp32", "bf16", "fp16", "int32", "fp8e4m3", "fp8e5m2")
+
+
+def _supports(problem: Problem, target: Target) -> str | None:
+    if not isinstance(target.device, Gpu) or target.device.arch != "sm_90":
+        return "it runs on a GPU of sm_90: no other has wgmma"
+    dtype, out = str(problem["dtype"]), str(problem["out_dtype"])
+    if dtype not in _DTYPES or out not in _OUT_DTYPES:
+        return f"it multiplies {', '.join(_DTYPES)} and stores {', '.join(_OUT_DTYPES)}, not {dtype} to {out}"
+    if problem["acc_dtype"] != ("int32" if dtype == "int8" else "fp32"):
+        return "it sums in fp32, int8 in int32"
+    if problem.dim("a_bytes") != 2 and problem["layout"] != "nt":
+        return f"a wgmma of {dtype} takes both operands along K: layout nt, not {problem['layout']}"
+    if problem["scales"] == "block128":
+        return "it has no scales inside K"
+    return None
+
+
+def _launch(problem: Problem, target: Target, values: Mapping[str, Any]) -> Launch:
+    swap, cluster = bool(values["SWAP"]), int(values["CLUSTER_M"] * values["CLUSTER_N"] * values["CLUSTER_K"])
+    names = ("b", "a") if swap else ("a", "b")
+    sharers = (values["CLUSTER_N"], values["CLUSTER_M"])
+    blocks, lines = (values["BLOCK_M"], values["BLOCK_N"]), (LINE_BYTES, values["Q_LINE_BYTES"])
+    maps = [
+        Argument(f"{role}_map", "map", tensor=_operand(problem, name, block, int(values["BLOCK_K"]), line, shared))
+        for role, name, block, line, shared in zip("pq", names, blocks, lines, sharers, strict=True)
+    ]
+    if values["STORE"] == "tma":
+        maps.append(Argument("c_map", "map", tensor=_stored(problem, int(values["C_LINE_BYTES"]))))
+    clusters, splits = int(values["clusters"]), int(values["splits"])
+    workspace: dict[str, int] = {}
+    if values["SPLIT_K"] > 1:
+        tiles = clusters * int(values["CLUSTER_M"] * values["CLUSTER_N"])
+        tile_bytes = 4 * int(values["BLOCK_M"] * values["BLOCK_N"])
+        workspace = {"partial": tiles * values["SPLIT_K"] * tile_bytes, "arrived": 4 * tiles * values["CLUSTER_K"]}
+    extra = [Argument(name, "unsigned char *") for name in workspace]
+    blocks_at_once = clusters * splits
+    if splits == 1 and values.get("PROGRAMS", "tiles") != "tiles":
+        blocks_at_once = min(clusters, _programs(target, values) // cluster)
+    grid = blocks_at_once * (cluster if splits == 1 else cluster // values["CLUSTER_K"])
+    return Launch(
+        "gemm_wgmma",
+        (*maps, Argument("c", "out_t *"), *epilogue_arguments(problem, "cuda"), *extra),
+        (grid, 1, 1),
+        block=(128 * (values["WARPGROUPS"] + 1), 1, 1),
+        smem_bytes=int(values["smem_bytes"]),
+        before=copy_launches(problem),
+        workspace=workspace | {f"{name}_copy": size for name, size in copied(problem).items()},
+    )
+
+
+def _programs(target: Target, values: Mapping[str, Any]) -> int:
+    """Blocks that stay: as many as fit the chip, or of its multiprocessors a multiple of 8 only, 128 of 132."""
+    assert isinstance(target.device, Gpu)
+    count = target.device.sm_count
+    return int((count if values["PROGRAMS"] == "all" else count // 16 * 16) * values["RESIDENT"])
+
+
+def _operand(problem: Problem, name: str, block: int, block_k: int, line: int, shared: int) -> TensorMap:
+    """A or B as it lies in memory, in the boxes of one load: a line wide, the share of one block of a cluster high."""
+    letter, dtype = str(problem["layout"])["ab".index(name)], str(problem["dtype"])
+    element = DTYPE_BYTES[dtype]
+    size, k = problem.dim("m" if name == "a" else "n"), problem.dim("k")
+    along_k = letter == ("n" if name == "a" else "t")
+    shape = (size, k) if along_k else (k, size)
+    box = (block // shared, LINE_BYTES // element) if along_k else (block_k // shared, line // element)
+    row_bytes = pitch(problem, name)
+    buffer = f"{name}_copy" if name in copied(problem) else name
+    return _batched(problem, buffer, dtype, shape, box, f"{LINE_BYTES if along_k else line}B", row_bytes)
+
+
+def _stored(problem: Problem, line: int) -> TensorMap:
+    shape, out = (problem.dim("m"), problem.dim("n")), str(problem["out_dtype"])
+    return _batched(problem, "c", out, shape, (64, line // 2), f"{line}B", shape[1] * 2)
+
+
+def _batched(
+    problem: Problem,
+    buffer: str,
+    dtype: str,
+    shape: tuple[int, ...],
+    box: tuple[int, ...],
+    swizzle: str,
+    row_bytes: int,
+) -> TensorMap:
+    batch = problem.dim("batch")
+    if batch > 1:
+        shape, box = (batch, *shape), (1, *box)
+    names: dict[str, Swizzle] = {"32B": "32B", "64B": "64B", "128B": "128B"}
+    return TensorMap.row_major(
+        buffer, dtype, shape, box, pitch_bytes=row_bytes, swizzle=names[swizzle], l2_promotion="256B"
+    )
+
+
+_SEEDS = (
+    # SCHEDULE, WARPGROUPS, ROWS, BLOCK_N, STAGES, CLUSTER_M, CLUSTER_N, PARTS, GROUP
+    ("cooperative", 2, 1, 256, 4, 1, 1, 2, 8),
+    ("cooperative", 2, 1, 256, 4, 2, 1, 2, 8),
+    ("cooperative", 2, 2, 128, 4, 1, 2, 2, 8),
+    ("pingpong", 2, 2, 128, 5, 2, 1, 1, 8),
+    ("cooperative", 2, 1, 192, 5, 2, 1, 1, 8),
+    ("pingpong", 2, 1, 256, 4, 1, 1, 1, 8),
+    ("cooperative", 2, 1, 128, 6, 2, 1, 1, 8),
+    ("cooperative", 2, 1, 64, 8, 2, 1, 1, 8),
+    ("cooperative", 1, 1, 128, 6, 1, 1, 1, 4),
+    ("cooperative", 1, 1, 128, 8, 2, 1, 1, 4),
+    ("cooperative", 1, 1, 128, 8, 2, 2, 1, 4),
+    ("cooperative", 2, 1, 192, 4, 2, 1, 1, 2),
+)
+"""For large products. Source of the first: P. Shah, fast.cu (2024): 128 x 256 with clusters of two; of the others:
+quack's list for sm_90. None timed by us yet."""
+
+
+def _seeds(problem: Problem, target: Target) -> list[dict[str, Any]]:
+    """Guesses for large products; for few tiles, whose depth is shared out; for few rows."""
+    names = ("SCHEDULE", "WARPGROUPS", "ROWS", "BLOCK_N", "STAGES", "CLUSTER_M", "CLUSTER_N", "PARTS", "GROUP")
+    rest = {"BLOCK_K": 128 // problem.dim("a_bytes"), "STORE": "tma", "ORDER": "m", "OVERLAP": True, "SWAP": False}
+    rest |= {"CLUSTER_K": 1, "SPLIT_K": 1, "RESIDENT": 1, "SERPENTINE": False, "PROGRAMS": "all"}
+    large = [{**rest, **dict(zip(names, values, strict=True))} for values in _SEEDS]
+    shared = {**large[6], "CLUSTER_M": 1, "STORE": "direct"}
+    m = problem.dim("m")
+    if m <= SWAPPED_ROWS:
+        tokens = next(width for width in (8, 16, 24, 32, 48, 64, 96, 128, 192, 256) if width >= m)
+        few = {**shared, "SWAP": True, "BLOCK_N": tokens, "STAGES": 8 if tokens < 128 else 4}
+        ways = ({"CLUSTER_K": 4}, {"WARPGROUPS": 1, "CLUSTER_K": 2}, {"CLUSTER_K": 8}, {"CLUSTER_K": 2, "ROWS": 2})
+        guesses = [*({**few, **way} for way in ways), *large]
+    else:
+        guesses = large
+    deep = [
+        {"ROWS": 2, "STAGES": 4, "CLUSTER_K": 4},
+        {"ROWS": 2, "STAGES": 4, "CLUSTER_K": 2},
+        {"CLUSTER_K": 4},
+        {"CLUSTER_K": 2},
+        {"CLUSTER_K": 8, "SPLIT_K": 16, "STAGES": 4},
+    ]
+    return [_fitted(problem, target, seed) for seed in [*guesses, *({**shared, **way} for way in deep)]]
+
+
+def _fitted(problem: Problem, target: Target, seed: dict[str, Any]) -> dict[str, Any]:
+    """A seed with the order of tiles that its grid has: the nearest config would rather have other tiles."""
+    assert isinstance(target.device, Gpu)
+    rows = 64 * seed["ROWS"] * (1 if seed["SCHEDULE"] == "pingpong" else seed["WARPGROUPS"])
+    m, n = (problem.dim(dim) for dim in ("nm" if seed["SWAP"] else "mn"))
+    tall, broad = -(-m // (rows * seed["CLUSTER_M"])), -(-n // (seed["BLOCK_N"] * seed["CLUSTER_N"]))
+    group = seed["GROUP"]
+    while group > 1 and (group > tall or broad == 1):
+        group //= 2
+    if problem["out_dtype"] not in ("bf16", "fp16") or problem.dim("n") % 8:
+        seed = {**seed, "STORE": "direct", "PARTS": 1}
+    absent = set()
+    if tall <= group or broad == 1:
+        absent.add("SERPENTINE")
+    blocks = tall * broad * problem.dim("batch") * seed["CLUSTER_M"] * seed["CLUSTER_N"]
+    if blocks <= target.device.sm_count * seed["RESIDENT"] or seed["CLUSTER_K"] * seed["SPLIT_K"] > 1:
+        absent.add("PROGRAMS")
+    return {name: value for name, value in {**seed, "GROUP": group}.items() if name not in absent}
+
+
+TEMPLATE = KernelTemplate(
+    name="cuda_wgmma",
+    op="gemm",
+    backend="cuda",
+    source="cuda_wgmma.cu.jinja",
+    space=wgmma_space(),
+    supports=_supports,
+    launch=_launch,
+    seeds=_seeds,
+    work=work,
+)

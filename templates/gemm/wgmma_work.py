@@ -1,0 +1,58 @@
+"""What a config of cuda_wgmma does: the analytic model's part for tiles that warpgroups multiply from shared memory."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...spaces.problems import DTYPE_BYTES, Problem
+from ...spaces.targets import Gpu, Target
+from ..chips import SMEM_BYTES_A_CLOCK, multiprocessor
+from ..columns import Columns
+from ..roofline import Work
+from .copies import copied
+from .tile_work import LAUNCH_US, LOAD_CLOCKS, START_CLOCKS, START_SHARE, TURN_CLOCKS, read_bytes
+
+ROOM_FOR_CLUSTERS = (1.0, 1.0, 0.886, 0.909, 0.833, 0.773, 0.795, 0.909)
+"""Share of the multiprocessors that clusters of 1 to 8 blocks find room on: not all of a chip's groups have as many.
+Source: cuOccupancyMaxActiveClusters on an H200 (132, 66, 39, 30, 22, 17, 15, 15 clusters), 2026-11-23."""
+
+CLUSTER_CLOCKS = 1500.0
+"""Of two barriers of a cluster and what its blocks send each other. A guess."""
+
+
+def work(problem: Problem, target: Target, of: Columns) -> Work:
+    """Of many configs."""
+    assert isinstance(target.device, Gpu)
+    device = target.device
+    element, out = DTYPE_BYTES[str(problem["dtype"])], DTYPE_BYTES[str(problem["out_dtype"])]
+    names = ("BLOCK_M", "BLOCK_N", "BLOCK_K", "STAGES", "CLUSTER_M", "CLUSTER_N", "RESIDENT", "depth", "splits", "ROWS")
+    bm, bn, bk, stages, cm, cn, resident, depth, splits, rows = (of[name].astype(np.float64) for name in names)
+    clusters, pingpong = of["clusters"].astype(np.float64), of["SCHEDULE"] == "pingpong"
+    blocks = clusters * cm * cn * splits
+    cluster = (cm * cn * of["CLUSTER_K"]).astype(int)
+    resident = resident * np.array(ROOM_FOR_CLUSTERS)[cluster - 1]
+    turns = np.ceil(depth / splits)
+    rate = multiprocessor(device).tensor_flops * 2.0 / element
+    products = 2 * bm * bn * bk / rate
+    read = (bm + bn * bm / 64) * bk * element / SMEM_BYTES_A_CLOCK  # each 64 rows read all columns again
+    turn = np.maximum(products, read) + TURN_CLOCKS / 2
+    loads = (bm / cn + bn / cm) * bk * element  # of one block, a turn
+    # A block that stays loads its next tile while it stores; with pingpong it multiplies too.
+    stays = np.ceil(blocks / (device.sm_count * resident)) > 1
+    ends = START_CLOCKS * np.where(stays & pingpong, START_SHARE, 1.0) + 4.0 * rows * bn
+    shared = np.where(splits > 1, CLUSTER_CLOCKS, 0.0)
+    paced = np.maximum((LOAD_CLOCKS + turn) / stages, turn)
+    stored = blocks * bm * bn * out
+    partial = np.where(of["SPLIT_K"] > 1, 2.0 * blocks * bm * bn * 4, 0.0)
+    square = {**of, "BLOCK_M": bm * cm, "BLOCK_N": bn * cn}
+    inputs = read_bytes(problem, device, square, np.maximum(device.sm_count * resident / (cm * cn), 1.0))
+    copies_us = sum(2.0 * size for size in copied(problem).values()) / (device.bandwidth_gbs * 1e3)
+    return Work(
+        blocks=blocks,
+        resident=resident,
+        core_clocks=turns * turn + ends * START_SHARE + shared,
+        wait_clocks=ends + LOAD_CLOCKS + turns * paced + shared,
+        shared_bytes=blocks * turns * loads + stored + partial,
+        dram_bytes=inputs + stored,
+        before_us=np.full(len(blocks), LAUNCH_US + copies_us),
+    )
