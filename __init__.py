@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .cache.records import Answer
     from .spaces.errors import KerntuneError
+    from .tuner import ops
     from .tuner.api import lookup, tune, tune_workload
 
     __version__: str
@@ -18,7 +19,7 @@ _HOMES = {
     "tune_workload": ".tuner.api",
 }
 
-__all__ = ["Answer", "KerntuneError", "__version__", "lookup", "tune", "tune_workload"]
+__all__ = ["Answer", "KerntuneError", "__version__", "lookup", "ops", "tune", "tune_workload"]
 
 
 def __getattr__(name: str) -> Any:
@@ -26,6 +27,8 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         return version("kerntune")
+    if name == "ops":
+        return import_module(".tuner.ops", __name__)
     if name in _HOMES:
         return getattr(import_module(_HOMES[name], __name__), name)
     raise AttributeError(f"kerntune has no {name!r}. It has: {', '.join(__all__)}")

@@ -47,7 +47,10 @@ def test_every_environment_variable_is_documented():
     assert [name for name in read if f"`{name}`" not in README] == []
 
 
-@pytest.mark.parametrize("example", ["own_space.py", pytest.param("tune_gemm.py", marks=pytest.mark.compiler)])
+@pytest.mark.parametrize(
+    "example",
+    ["own_space.py", *(pytest.param(f"{n}.py", marks=pytest.mark.compiler) for n in ("ops_gemm", "tune_gemm"))],
+)
 def test_the_examples_run(example, tmp_path):
     """As a reader runs them."""
     done = subprocess.run(

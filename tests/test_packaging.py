@@ -40,7 +40,7 @@ def test_the_public_names_are_pinned():
     """Names that users hold on to change on purpose only."""
     import kerntune
 
-    assert kerntune.__all__ == ["Answer", "KerntuneError", "__version__", "lookup", "tune", "tune_workload"]
+    assert kerntune.__all__ == ["Answer", "KerntuneError", "__version__", "lookup", "ops", "tune", "tune_workload"]
     for name in kerntune.__all__:
         assert getattr(kerntune, name) is not None
     assert kerntune.__version__ == PROJECT["project"]["version"]

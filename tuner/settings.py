@@ -24,6 +24,7 @@ class Settings:
     api_key: str | None = None  # KERNTUNE_API_KEY: bearer key for that server
     threads: int | None = None  # OMP_NUM_THREADS: threads a CPU kernel runs with; all usable cores where unset
     compiler: str | None = None  # CC: C compiler to try first
+    disabled: bool = False  # KERNTUNE_DISABLE: ops run the vendor library, whatever is tuned
 
     def __repr__(self) -> str:
         return f"Settings(db_url={self.db_url!r}, cache_dir={str(self.cache_dir)!r}, server_url={self.server_url!r})"
@@ -44,7 +45,15 @@ def read(environ: Mapping[str, str] | None = None) -> Settings:
         api_key=env.get("KERNTUNE_API_KEY") or None,
         threads=_count(env, "OMP_NUM_THREADS"),
         compiler=env.get("CC") or None,
+        disabled=_flag(env, "KERNTUNE_DISABLE"),
     )
+
+
+def _flag(env: Mapping[str, str], name: str) -> bool:
+    text = env.get(name, "").strip()
+    if text not in ("", "0", "1"):
+        raise UsageError(f'{name} is "{env[name]}": it takes 1 (yes) or 0 (no).')
+    return text == "1"
 
 
 def _count(env: Mapping[str, str], name: str) -> int | None:

@@ -8,11 +8,13 @@ template's own.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from ...spaces.problems import FieldValue, Problem
 from ..op import Buffer
-from ..template import Argument
+
+if TYPE_CHECKING:
+    from ..template import Argument
 
 _ACTIVATIONS = ("relu", "gelu", "silu")
 
@@ -60,6 +62,8 @@ def buffers(chosen: Mapping[str, FieldValue]) -> tuple[Buffer, ...]:
 
 def epilogue_arguments(problem: Problem, language: Literal["triton", "cuda"]) -> tuple[Argument, ...]:
     """The pointers that a kernel takes after C."""
+    from ..template import Argument  # brings numpy, which what describes the op does without
+
     read = buffers(dict(problem.fields))
     if language == "triton":
         return tuple(Argument(buffer.name, f"*{buffer.dtype}") for buffer in read)
