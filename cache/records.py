@@ -89,12 +89,14 @@ class Incident:
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """The vendor library, timed in the same playoff."""
+    """The vendor library, timed in the same playoff: the fastest of its ways, with the others."""
 
     name: str
     samples_us: tuple[float, ...]
     speedup: float | None = None  # of the record's config over it: median of the ratios of paired rounds
     speedup_interval: tuple[float, float] | None = None  # which holds that median with 95 % confidence
+    fault: str | None = None  # what is wrong with its numbers, by the tolerance that our own are held to
+    others: tuple[Baseline, ...] = ()  # its slower ways, fastest first; they have no others
 
     @property
     def median_us(self) -> float:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import UTC
 from typing import Any
 
-from .records import Failure, Measurement, Record
+from .records import Baseline, Failure, Measurement, Record
 
 # Terminal escapes whole, then control characters but tab and newline, lone surrogates (no database takes them), and
 # the marks that reverse the direction of text (they make a terminal show what is not there).
@@ -32,10 +32,16 @@ def at_the_door(record: Record) -> Record:
     return replace(
         record,
         outcome=_clean_outcome(outcome),
-        baseline=replace(baseline, name=clean_name(baseline.name)) if baseline else None,
+        baseline=_clean_baseline(baseline) if baseline else None,
         recorded_at=record.recorded_at.astimezone(UTC),
         recorded_by=clean_name(record.recorded_by),
     )
+
+
+def _clean_baseline(baseline: Baseline) -> Baseline:
+    fault = None if baseline.fault is None else clean_text(baseline.fault)
+    others = tuple(_clean_baseline(other) for other in baseline.others)
+    return replace(baseline, name=clean_name(baseline.name), fault=fault, others=others)
 
 
 def _clean_outcome(outcome: Measurement | Failure) -> Measurement | Failure:

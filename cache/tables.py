@@ -90,7 +90,7 @@ records = Table(
     Column("verdict", Text),  # JSON, of the winner of a playoff
     Column("baseline_name", Text),
     Column("baseline_samples_us", Text),  # JSON list
-    Column("baseline_speedup", Text),  # JSON: paired by round, with its interval
+    Column("baseline_speedup", Text),  # JSON: paired by round, with its interval; the vendor's other ways
     Column("recorded_at", _Stamp, nullable=False),
     Column("recorded_by", Text, nullable=False),
     # `best` and `candidates` rank inside this index and then read the winners' rows only.

@@ -112,22 +112,38 @@ def verdict_from_json(data: Mapping[str, Any]) -> Verdict:
 
 
 def speedup_to_json(baseline: Baseline) -> dict[str, Any] | None:
-    """The speedup over a baseline, paired by round; None where it was not taken so."""
-    if baseline.speedup is None:
+    """What is known of a baseline beside its samples: the speedup over it, paired by round, and its other ways.
+
+    None where nothing is; what is not known of fault and others is not said.
+    """
+    if baseline.speedup is None and baseline.fault is None and not baseline.others:
         return None
     interval = baseline.speedup_interval
-    return {"speedup": baseline.speedup, "interval": None if interval is None else list(interval)}
+    said: dict[str, Any] = {"speedup": baseline.speedup, "interval": None if interval is None else list(interval)}
+    if baseline.fault is not None:
+        said["fault"] = baseline.fault
+    if baseline.others:
+        said["others"] = [
+            {"name": other.name, "samples_us": list(other.samples_us), "details": speedup_to_json(other)}
+            for other in baseline.others
+        ]
+    return said
 
 
 def baseline_from_json(name: str, samples_us: Sequence[float], speedup: Mapping[str, Any] | None) -> Baseline:
     """The baseline of these samples. Raises: KeyError, ValueError for a speedup `speedup_to_json` did not write."""
     if speedup is None:
         return Baseline(name, tuple(samples_us))
-    interval = speedup["interval"]
+    interval, ratio, fault = speedup["interval"], speedup["speedup"], speedup.get("fault")
     if interval is not None:
         low, high = map(float, interval)
         interval = (low, high)
-    return Baseline(name, tuple(samples_us), float(speedup["speedup"]), interval)
+    others = tuple(
+        baseline_from_json(str(other["name"]), other["samples_us"], other["details"])
+        for other in speedup.get("others", ())
+    )
+    words = (None if ratio is None else float(ratio), interval, None if fault is None else str(fault), others)
+    return Baseline(name, tuple(samples_us), *words)
 
 
 def problem_from_json(data: Mapping[str, Any]) -> Problem:

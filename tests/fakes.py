@@ -7,11 +7,11 @@ from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 
-from kerntune.cache.records import Baseline, Failure, Incident, Measurement
+from kerntune.cache.records import Failure, Incident, Measurement
 from kerntune.spaces.config import Config
 from kerntune.templates.template import Candidate
 from kerntune.tuner.backends.artifact import Artifact
-from kerntune.tuner.engine.engine import Compiled, Measured, PlayoffResult
+from kerntune.tuner.engine.engine import Compiled, Measured, PlayoffResult, VendorTimes
 
 Judge = Callable[[Config], float | Failure | Incident]
 
@@ -25,6 +25,7 @@ class FakeEngine:
         self.measured: list[Config] = []
         self.log: list[str] = []
         self.closed = False
+        self.vendors: list[tuple[str, float, str | None]] = [("fake vendor", 100.0, None)]  # name, µs, fault
 
     def submit(self, candidate: Candidate) -> Future[Compiled]:
         self.candidates.append(candidate)
@@ -47,11 +48,13 @@ class FakeEngine:
         verdict = self.judge(config)
         return Measurement((verdict,)) if isinstance(verdict, float) else verdict
 
-    def playoff(self, artifacts: Mapping[str, Artifact], seed: int) -> PlayoffResult:
+    def playoff(self, artifacts: Mapping[str, Artifact], seed: int, rounds: int | None = None) -> PlayoffResult:
         times = {name: self.judge(self._config(artifact)) for name, artifact in artifacts.items()}
         measured = {name: Measurement((us, us)) for name, us in times.items() if isinstance(us, float)}
-        rounds = {name: (us, us) for name, us in times.items() if isinstance(us, float)}
-        return PlayoffResult(measured, Baseline("fake vendor", (100.0,)), rounds, (100.0, 100.0))
+        count = rounds or 2
+        taken = {name: (us,) * count for name, us in times.items() if isinstance(us, float)}
+        vendors = [VendorTimes(name, (us,), (us,) * count, fault) for name, us, fault in self.vendors]
+        return PlayoffResult(measured, taken, tuple(vendors), {"refuses": "RuntimeError: not here"})
 
     def close(self) -> None:
         self.closed = True

@@ -31,6 +31,7 @@ def tune(
     force: bool = False,
     db: str | None = None,
     transfer: bool = True,
+    allow_vendor: bool = False,
     **fields: Any,
 ) -> Answer:
     """The best config for a problem on this machine: from the cache, or searched, checked and measured now.
@@ -38,14 +39,15 @@ def tune(
     `fields` are the op's: `tune("gemm", m=1024, n=1024, k=1024, dtype="fp32")`. The search ends at whichever of
     `trials` and `time_s` (seconds) comes first; before, after `patience` trials in a row without a better best, when
     the sampler expects to gain less than the share `min_gain`, or at a best of `target_us`. It starts from what is
-    stored of near problems and devices, unless `transfer` is false.
+    stored of near problems and devices, unless `transfer` is false. With `allow_vendor` the answer may be the vendor's
+    library, where that was clearly faster in the playoff: its template is "vendor:…" and its config empty.
 
     Raises: UsageError for words that are off, NoFeasibleConfig, DeviceError, StoreError. KeyboardInterrupt keeps what
     was measured; the next call goes on from there.
     """
     names = (template,) if isinstance(template, str) else tuple(template)
     budget, rules = Budget(trials, time_s), StopRules(patience, min_gain, target_us)
-    words = (device, names, budget, sampler, seed, policy, force, db, transfer, rules)
+    words = (device, names, budget, sampler, seed, policy, force, db, transfer, rules, allow_vendor)
     report = tuning.run(tuning.Request(op, fields, *words))
     if report.interrupted:
         raise KeyboardInterrupt

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -36,6 +36,7 @@ class Request:
     seed: int = 0
     policy: str = "cold"
     db_url: str | None = None
+    rounds: int | None = None  # of the playoff; None: until it is settled
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,8 @@ class Report:
     known: Record | None  # of the same key and config, before
     seconds: float
     notes: Mapping[str, str]
+    rounds: int  # of the playoff
+    left_out: Mapping[str, str]  # ways of the vendor's that do not run, and why
 
     @property
     def change(self) -> float | None:
@@ -66,40 +69,56 @@ class Report:
         return abs(self.measurement.median_us - known.median_us) > self.measurement.spread_us + known.spread_us
 
 
-def run(request: Request, started: Callable[[Choice, RecordKey], None] = lambda choice, key: None) -> Report:
+def run(
+    request: Request,
+    started: Callable[[Choice, RecordKey], None] = lambda choice, key: None,
+    host: Host | None = None,
+) -> Report:
     """Time one config beside its rivals, interleaved, and keep the record.
 
+    A `host` that is handed in stays open, and `request.device` is passed over.
     Raises: UsageError (SpaceError where the config is not feasible), NoFeasibleConfig where the config fails,
     DeviceError, StoreError.
     """
     began_s = time.monotonic()
     config = settings.read()
     templates = templates_named(request.op, request.templates)
-    with closing(wiring.open_host(request.device, config)) as host:
+    with ExitStack() as opened:
+        host = host or opened.enter_context(closing(wiring.open_host(request.device, config)))
         key, spaces = task_of(request.op, request.fields, templates, request.policy, host)
-        with closing(wiring.open_store(config, request.db_url)) as store:
-            choice = config_named(request.config, key, spaces, store)
-            known = winner(record for record in store.records(key) if _is_of(record, choice))
-            check_memory(key.problem, host)
-            started(choice, key)
-            record, measurement, default, default_time = _bench(choice, key, host, store, request.seed)
-    seconds = time.monotonic() - began_s
-    return Report(choice, record, measurement, default, default_time, known, seconds, host.notes)
+        store = opened.enter_context(closing(wiring.open_store(config, request.db_url)))
+        choice = config_named(request.config, key, spaces, store)
+        known = winner(record for record in store.records(key) if _is_of(record, choice))
+        check_memory(key.problem, host)
+        started(choice, key)
+        met = _bench(choice, key, host, store, request)
+    measurement = met.result.measurements["config"]
+    default_time = met.failed or met.result.measurements.get("default", measurement)
+    words = (choice, met.record, measurement, met.default, default_time, known)
+    rounds, left_out = len(met.result.rounds_us["config"]), met.result.left_out
+    return Report(*words, time.monotonic() - began_s, host.notes, rounds, left_out)
 
 
 def _is_of(record: Record, choice: Choice) -> bool:
     return record.template_digest == choice.template.digest and record.config == choice.config
 
 
-def _bench(
-    choice: Choice, key: RecordKey, host: Host, store: Store, seed: int
-) -> tuple[Record, Measurement, Config, Measurement | Failure]:
-    """The config's record, its time, and its template's default with its time, or why that one has none."""
+@dataclass(frozen=True, slots=True)
+class _Met:
+    """The playoff of a config and its template's default, or why that one has no time."""
+
+    record: Record
+    result: PlayoffResult
+    default: Config
+    failed: Failure | None
+
+
+def _bench(choice: Choice, key: RecordKey, host: Host, store: Store, request: Request) -> _Met:
     default = default_config(choice.template, choice.feasible, key)
     failed: Failure | None = None
     engine = host.engine(key.problem, key.policy)
     try:
-        ours = _checked(choice, choice.config, key, engine, store, seed)
+        ours = _checked(choice, choice.config, key, engine, store, request.seed)
         if isinstance(ours, Failure):
             store.add(_record(choice, key, ours))
             raise NoFeasibleConfig(
@@ -108,20 +127,19 @@ def _bench(
             )
         contenders = {"config": ours}
         if default != choice.config:
-            rival = _checked(choice, default, key, engine, store, seed)
+            rival = _checked(choice, default, key, engine, store, request.seed)
             if isinstance(rival, Failure):
                 failed = rival
             else:
                 contenders["default"] = rival
-        result = engine.playoff(contenders, seed)
+        result = engine.playoff(contenders, request.seed, request.rounds)
         if isinstance(result, Failure | Incident):  # each has run well alone: a failure here is nobody's own
             raise _trouble(Incident("playoff", result.reason), key, store)
     finally:
         engine.close()
-    measurement = result.measurements["config"]
-    record = _record(choice, key, measurement, result)
+    record = _record(choice, key, result.measurements["config"], result)
     store.add(record)
-    return record, measurement, default, failed or result.measurements.get("default", measurement)
+    return _Met(record, result, default, failed)
 
 
 def _checked(

@@ -28,4 +28,5 @@ class Host:
     memory_bytes: Callable[[], int]  # free for arrays right now
     notes: Mapping[str, str]  # what is missing here, and how to get it
     close: Callable[[], None] = lambda: None
-    """End what its engines shared: compile processes, which stay warm from one study to the next. Idempotent."""
+    """End what its engines shared and what stays warm from one study to the next: compile processes, and the child that
+    measures on a GPU. Idempotent."""

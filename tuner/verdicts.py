@@ -28,8 +28,9 @@ def judge(result: PlayoffResult, configs: Mapping[str, tuple[Config, str]]) -> t
 
 
 def baseline_of(result: PlayoffResult, name: str) -> Baseline | None:
-    """The vendor library's times, with the contender's speedup over it by paired rounds."""
-    if result.baseline is None:
-        return None
-    found = ratio(result.baseline_rounds_us, result.rounds_us[name])
-    return replace(result.baseline, speedup=found.median, speedup_interval=found.interval)
+    """The times of the vendor's fastest way, with the others; the contender's speedup over each is by paired rounds."""
+    ways = []
+    for vendor in result.vendors:
+        found = ratio(vendor.rounds_us, result.rounds_us[name])
+        ways.append(Baseline(vendor.name, vendor.samples_us, found.median, found.interval, vendor.fault))
+    return replace(ways[0], others=tuple(ways[1:])) if ways else None

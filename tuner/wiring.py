@@ -21,10 +21,11 @@ from .settings import Settings
 if TYPE_CHECKING:
     from ..cache.remote import RemoteAnswers
     from ..cache.store import Store
-    from .backends.artifact import Backend
+    from .backends.artifact import Backend, ChildSpec
     from .backends.binary_cache import BinaryCache
     from .engine.engine import Engine
     from .serving import StoreServices
+    from .sessions.session import Session
 
 
 def open_store(config: Settings, url: str | None = None) -> Store:
@@ -135,12 +136,22 @@ def _gpu_host(config: Settings, index: int) -> Host:
         made: list[Backend] = [TritonBackend(target, workers, kept)]
         return _shared(shared, *made, *([CudaBackend(target, workers, kept)] if has_nvrtc else []))
 
-    def engine(problem: Problem, policy: Policy) -> Engine:
+    @cache
+    def measuring() -> tuple[ChildSpec, Session]:
+        """One child for all studies: to open a GPU, and to load what the vendor library is reached through, takes s."""
         from .backends.triton import gpu_child_spec
-        from .engine.local import LocalEngine
+        from .engine.local import session_of
 
         child = gpu_child_spec(index, gpu_uuid(index))
-        return LocalEngine(problem, policy, backends(), child, config.cache_dir, workers)
+        session = session_of(child)
+        shared.callback(session.close)
+        return child, session
+
+    def engine(problem: Problem, policy: Policy) -> Engine:
+        from .engine.local import LocalEngine
+
+        child, session = measuring()
+        return LocalEngine(problem, policy, backends(), child, config.cache_dir, workers, session)
 
     memory = int(target.symbols()["memory_bytes"])
     names = frozenset({"triton", "cuda"} if has_nvrtc else {"triton"})

@@ -118,11 +118,21 @@ def test_what_are_no_details_is_refused(details):
         measurement_from_json([1.0], details)
 
 
+SLOWER = Baseline("slower", (2.0, 2.5), 2.1, (2.0, 2.2), fault="relative error 0.1")
+
+
 @pytest.mark.parametrize(
-    "baseline", [Baseline("b", (1.0,)), Baseline("b", (1.0,), 1.1), Baseline("b", (1.0,), 1.1, (1.05, 1.2))]
+    "baseline",
+    [
+        Baseline("b", (1.0,)),
+        Baseline("b", (1.0,), 1.1),
+        Baseline("b", (1.0,), 1.1, (1.05, 1.2)),
+        Baseline("b", (1.0,), others=(SLOWER, Baseline("untold", (3.0,)))),
+        Baseline("b", (1.0,), 1.1, fault="element [0, 0] is 1, should be 2"),
+    ],
 )
 def test_a_paired_speedup_crosses_the_wire_unchanged(baseline):
-    """With its interval, without, or not taken at all."""
+    """With its interval, without, or not taken at all; and so do the vendor's slower ways and what is wrong with one."""
     said = json.loads(json.dumps(speedup_to_json(baseline)))
     assert baseline_from_json("b", [1.0], said) == baseline
 

@@ -21,7 +21,8 @@ TUNE = [sys.executable, "-m", "kerntune.tuner.cli"]
 PROBLEM = ["gemm", "--shape", "96x80x64", "--device", "cpu"]
 SHAPE = {"m": 96, "n": 80, "k": 64}
 FIELDS = (
-    "problem target policy template config digest median_us spread_us tflops baseline speedup default known seconds"
+    "problem target policy template config digest median_us spread_us tflops baseline speedup default known vendors "
+    "left_out rounds seconds"
 )
 
 

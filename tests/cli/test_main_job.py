@@ -15,7 +15,7 @@ TUNE = [sys.executable, "-m", "kerntune.tuner.cli"]
 JOB = ["gemm", "--shape", "96x80x64", "--device", "cpu", "--trials", "8"]
 INTERFACE_FIELDS = (
     "problem target policy template config digest median_us spread_us tflops baseline speedup trials space spaces "
-    "match generation cached stopped seconds"
+    "match generation cached stopped seconds vendors"
 )
 
 

@@ -40,8 +40,9 @@ class StoreContract(BestContract):
             "before": {"sm_mhz": 1980, "throttled_by": ["power"], "power_w": None},
             "busy": 0.1,
         }
+        other = Baseline("cublaslt", (10.2, 1 / 7), 0.4, fault="element [0, 0] is 1, should be 2")
         record = replace(
-            a_record(phase="playoff", baseline=Baseline("cublas", (9.87, 9.9), 1 / 3, (0.25, 0.5))),
+            a_record(phase="playoff", baseline=Baseline("cublas", (9.87, 9.9), 1 / 3, (0.25, 0.5), others=(other,))),
             outcome=Measurement((10.0, 1 / 3), deterministic=True, readings=readings, uses={"registers": 168}),
             verdict=Verdict(ranked_us=0.3, confidence=1 - 2**-6, rounds=2, tied_with=("e" * 32,)),
         )

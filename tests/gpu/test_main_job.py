@@ -24,7 +24,7 @@ def test_a_gpu_is_tuned_by_default_and_answers_from_the_cache():
     assert first["problem"]["dtype"] == "bf16"
     assert first["template"] == "triton_tiled"
     assert first["trials"]["measured"] >= 6
-    assert first["baseline"]["name"] in ("torch.mm", "cupy.matmul")
+    assert first["baseline"]["name"].startswith(("torch.mm (cublas", "cupy.matmul"))
     second = answer(*job)
     assert second["cached"]
     assert second["config"] == first["config"]

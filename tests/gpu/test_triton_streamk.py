@@ -76,4 +76,4 @@ def test_seeds_are_right_and_meet_the_vendor(engine_for, target):
     seeds = [TEMPLATE.candidate(feasible, of, target, config) for config in configs]
     assert right(engine, seeds) is True
     artifacts = {str(place): engine.submit(seed).result() for place, seed in enumerate(seeds)}
-    assert engine.playoff(artifacts, 1).baseline.name .startswith(("torch.mm", "cupy.matmul"))
+    assert engine.playoff(artifacts, 1).baseline.name.startswith(("torch.mm", "cupy.matmul"))

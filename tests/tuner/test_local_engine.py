@@ -16,7 +16,7 @@ from kerntune.tuner.backends.artifact import Artifact
 from kerntune.tuner.backends.compilers import find_compiler
 from kerntune.tuner.backends.cpu import CpuBackend, child_spec
 from kerntune.tuner.engine import local
-from kerntune.tuner.engine.local import LocalEngine
+from kerntune.tuner.engine.local import LocalEngine, session_of
 from kerntune.tuner.sessions.session import Session
 
 pytestmark = pytest.mark.compiler
@@ -104,9 +104,19 @@ def test_the_playoff_times_every_contender_and_the_vendor_library(engine, tmp_pa
     """Interleaved in one process, with at least three rounds of five calls each."""
     made = kernels.build(tmp_path, "right")
     result = engine.playoff({"one": made, "two": made}, seed=3)
-    assert set(result.measurements) == {"one", "two"}
-    assert result.baseline.name.startswith("numpy")
+    assert set(result.measurements) == set(result.rounds_us) == {"one", "two"}
+    (vendor,) = result.vendors
+    assert vendor.name.startswith("numpy")
+    assert (vendor.fault, result.left_out) == (None, {})
+    assert result.baseline.name == vendor.name
+    assert len(vendor.rounds_us) == len(result.rounds_us["one"])
     assert all(len(m.samples_us) >= 15 for m in result.measurements.values())
+
+
+def test_a_playoff_may_be_longer_than_it_takes_to_settle_it(engine, tmp_path):
+    """As many rounds as are asked for."""
+    result = engine.playoff({"one": kernels.build(tmp_path, "right")}, seed=3, rounds=9)
+    assert len(result.rounds_us["one"]) == len(result.vendors[0].rounds_us) == 9
 
 
 def test_close_leaves_no_process_and_no_file(tmp_path):
@@ -122,6 +132,31 @@ def test_close_leaves_no_process_and_no_file(tmp_path):
     assert list((tmp_path / "cache").iterdir()) == []
     with pytest.raises(ProcessLookupError):
         os.kill(child, 0)
+
+
+def test_a_lent_session_outlives_its_engines(tmp_path):
+    """The next problem finds the device open; whoever lent it ends the child."""
+    spec = child_spec(a_target("cpu"))
+    session, children = session_of(spec), set()
+    for _ in range(2):
+        policy, backends = Policy("warm", "eager"), {"cpu": CpuBackend(find_compiler(None))}
+        engine = LocalEngine(PROBLEM, policy, backends, spec, tmp_path / "cache", 1, session)
+        assert isinstance(engine.measure(kernels.build(tmp_path, "right"), seed=1), Measurement)
+        engine.close()
+        children.add(session._process.pid)  # white box: no other way to name the child
+    assert len(children) == 1
+    session.close()
+
+
+def test_a_lent_session_is_left_without_work(tmp_path):
+    """A kernel that nobody waits for any more must not run beside those of the next engine."""
+    spec = child_spec(a_target("cpu"))
+    session = session_of(spec)
+    engine = LocalEngine(PROBLEM, Policy("warm", "eager"), {}, spec, tmp_path / "cache", 1, session)
+    engine._begin({"do": "measure", "artifact": kernels.build(tmp_path, "hangs").as_dict(), "seed": 1, "time_s": 1}, 1)
+    engine.close()
+    assert session._process is None  # white box
+    session.close()
 
 
 def test_folders_of_killed_studies_are_removed(tmp_path):

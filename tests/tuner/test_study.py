@@ -251,3 +251,14 @@ def test_the_speedup_over_the_vendor_is_of_paired_rounds():
     best = a_study(FakeEngine(by_depth)).run()
     assert best.baseline.speedup == pytest.approx(100.0 / best.measurement.median_us)
     assert best.baseline.speedup_interval is None  # two rounds bound nothing
+
+
+def test_every_way_of_the_vendors_is_kept_beside_the_fastest():
+    """With its samples, the speedup over it, and what is wrong with its numbers."""
+    engine = FakeEngine(by_depth)
+    engine.vendors = [("fast", 50.0, None), ("slow", 100.0, "off")]
+    best = a_study(engine).run()
+    (other,) = best.baseline.others
+    assert (best.baseline.name, best.baseline.samples_us, best.baseline.fault) == ("fast", (50.0,), None)
+    assert (other.name, other.samples_us, other.fault) == ("slow", (100.0,), "off")
+    assert other.speedup == pytest.approx(100.0 / best.measurement.median_us)

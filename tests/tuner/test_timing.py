@@ -110,7 +110,7 @@ def test_a_measurement_waits_first_and_keeps_every_sample(workload, slept):
 def test_the_playoff_interleaves_with_pauses_and_changes_the_order(workload, slept):
     """Every contender once a round, in another order each round, always after a pause and one call not timed."""
     log = []
-    kernels = {name: lambda arrays, name=name: log.append(name) for name in ("one", "two", "vendor")}
+    kernels = {name: lambda arrays, name=name: log.append(name) for name in ("one", "two", "vendor:x")}
     found = playoff(workload, kernels, time_s=0.0)
     assert all(len(taken) == playoffs.MIN_ROUNDS for taken in found.values())
     samples = {name: sum(map(len, taken)) for name, taken in found.items()}
@@ -119,7 +119,7 @@ def test_the_playoff_interleaves_with_pauses_and_changes_the_order(workload, sle
     del log[: 2 * len(kernels)]  # two estimates of each
     turn = len(log) // playoffs.MIN_ROUNDS
     rounds = [[name for name, _ in itertools.groupby(log[at : at + turn])] for at in range(0, len(log), turn)]
-    assert [sorted(names) for names in rounds] == [["one", "two", "vendor"]] * playoffs.MIN_ROUNDS
+    assert [sorted(names) for names in rounds] == [["one", "two", "vendor:x"]] * playoffs.MIN_ROUNDS
     assert len(set(map(tuple, rounds))) > 1
     assert len(log) == 3 * (samples["one"] + playoffs.MIN_ROUNDS)  # one call of each block is not timed
     assert len(slept) == len(kernels) * (1 + playoffs.MIN_ROUNDS)
@@ -234,6 +234,31 @@ def test_a_playoff_ends_when_it_is_settled(workload, slept):
     workload.device.times_us = iter(lambda: samples[last[-1]], None)
     found = playoff(workload, kernels, time_s=1.0)
     assert {name: len(taken) for name, taken in found.items()} == {"one": 6, "two": 6}
+
+
+def test_a_playoff_has_as_many_rounds_as_are_wanted(workload, slept):
+    """Past the point where it is settled, and past the most that an ordinary one has; time ends it all the same."""
+    kernels = {"one": lambda arrays: None, "vendor:x": lambda arrays: None}
+    workload.device.times_us = itertools.repeat(100.0)
+    assert {len(taken) for taken in playoff(workload, kernels, time_s=30.0, wanted=70).values()} == {70}
+    assert {len(taken) for taken in playoff(workload, kernels, time_s=0.0, wanted=70).values()} == {playoffs.MIN_ROUNDS}
+
+
+def test_a_playoff_is_settled_against_the_fastest_vendor(workload, slept):
+    """A slow way whose times jump keeps nobody waiting; the fastest one whose times jump does."""
+
+    def rounds_where(jumping):
+        steady = {"one": 100.0, "vendor:a": 130.0, "vendor:b": 200.0}
+        rng, last = np.random.default_rng(1), []
+        kernels = {name: lambda arrays, name=name: last.append(name) for name in steady}
+        jump = {name: 0.2 if name == jumping else 0.0 for name in steady}
+        workload.device.times_us = iter(
+            lambda: steady[last[-1]] * float(np.exp(jump[last[-1]] * rng.standard_normal())), None
+        )
+        return len(playoff(workload, kernels, time_s=3.0)["one"])
+
+    assert rounds_where("vendor:b") == playoffs.ENOUGH_ROUNDS
+    assert rounds_where("vendor:a") > playoffs.ENOUGH_ROUNDS
 
 
 def test_first_rounds_are_run_and_not_counted(workload, slept):

@@ -14,7 +14,7 @@ from .exits import complain
 from .flags import DEVICE_HELP, answer_options, fields_of, op_options, option, with_signature
 
 if TYPE_CHECKING:
-    from ...cache.records import RecordKey
+    from ...cache.records import Baseline, RecordKey
     from ..benching import Report
     from ..named_config import Choice
 
@@ -92,7 +92,7 @@ def _as_json(report: Report) -> dict[str, Any]:
     from ...cache.records import Measurement
     from ...cache.wire import stamp_to_text
     from ..lookup import answer_from
-    from .result import timed
+    from .result import timed, ways_of
 
     default, known = report.default_time, report.known
     return {
@@ -103,6 +103,9 @@ def _as_json(report: Report) -> dict[str, Any]:
         "known": {"median_us": known.measurement.median_us, "recorded_at": stamp_to_text(known.recorded_at)}
         if known and known.measurement
         else None,
+        "vendors": ways_of(report.record.baseline),
+        "left_out": dict(report.left_out),
+        "rounds": report.rounds,
         "seconds": round(report.seconds, 3),
     }
 
@@ -121,12 +124,12 @@ def _print(report: Report) -> None:
     console.print(f"template  {escape(report.choice.template.name)}")
     spread, pace = time_of(measured.spread_us), rate(report.record.key.problem, measured.median_us)
     console.print(f"time      {time_of(measured.median_us)} ± {spread}, {pace}; the numbers are right")
-    if baseline:
-        how = f"{baseline.speedup or 0.0:.3f} × {escape(baseline.name)}, round by round"
-        if baseline.speedup_interval:
-            low, high = baseline.speedup_interval
-            how += f" (95 %: {low:.3f} to {high:.3f})"
-        console.print(f"vendor    {time_of(baseline.median_us)}: the config is {how}")
+    for way in (baseline, *baseline.others) if baseline else ():
+        console.print(f"vendor    {time_of(way.median_us)}: the config is {escape(_how(way))}")
+        if way.fault:
+            console.print(f"          its numbers are off: {escape(way.fault)}")
+    for name, reason in report.left_out.items():
+        console.print(f"left out  {escape(f'{name}: {reason}')}")
     default = report.default_time
     if isinstance(default, Failure):
         console.print(f"default   {escape(f'{default.kind}: {default.reason}')}")
@@ -138,6 +141,13 @@ def _print(report: Report) -> None:
     if report.known and report.known.measurement:
         when = report.known.recorded_at.isoformat(timespec="seconds")
         console.print(f"known     {time_of(report.known.measurement.median_us)} on {when}: {_change(report)}")
+
+
+def _how(way: Baseline) -> str:
+    """The config against one of the vendor's ways."""
+    interval = way.speedup_interval
+    within = f" (95 %: {interval[0]:.3f} to {interval[1]:.3f})" if interval else ""
+    return f"{way.speedup or 0.0:.3f} × {way.name}, round by round{within}"
 
 
 def _change(report: Report) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from ...cache.records import Record
 from ..study_report import Place, StudyReport, TemplateReport
+from .result import ways_of
 
 
 def as_json(report: StudyReport) -> dict[str, Any]:
@@ -60,6 +61,7 @@ def _winner(record: Record, report: StudyReport) -> dict[str, Any]:
             "speedup": baseline.speedup,
             "speedup_interval": baseline.speedup_interval and list(baseline.speedup_interval),
         },
+        "vendors": ways_of(baseline),
         "uses": measurement.uses and dict(measurement.uses),
         "warnings": list(report.warnings),
     }

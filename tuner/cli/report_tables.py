@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ...cache.records import Record
+from ...cache.records import Baseline, Record
 from ...spaces.expressions import Value
 from ..study_report import ParameterReport, Place, StudyReport, TemplateReport, ValueTried
 from .words import duration, name_of, rate, time_of
@@ -52,6 +52,8 @@ def _print_winner(console: Console, report: StudyReport) -> None:
     _line(console, "winner", f"[bold]{escape(repr(record.config))}[/] ({escape(record.template)})")
     spread = f"{time_of(measurement.median_us)} ± {time_of(measurement.spread_us)}"
     _line(console, "time", f"{spread}, {rate(report.key.problem, measurement.median_us)}{escape(_speedup(record))}")
+    for way in record.baseline.others if record.baseline else ():
+        _line(console, "vendor", escape(f"{time_of(way.median_us)}{_speedup_over(way)}"))
     _line(console, "playoff", _verdict(record))
     if measurement.uses:
         _line(console, "uses", escape(_uses(measurement.uses)))
@@ -60,12 +62,16 @@ def _print_winner(console: Console, report: StudyReport) -> None:
 
 
 def _speedup(record: Record) -> str:
-    baseline = record.baseline
-    if baseline is None or baseline.speedup is None:
+    return "" if record.baseline is None else _speedup_over(record.baseline)
+
+
+def _speedup_over(way: Baseline) -> str:
+    """The winner's, over one of the vendor's ways."""
+    if way.speedup is None:
         return ""
-    interval = baseline.speedup_interval
+    interval = way.speedup_interval
     within = f" (95 %: {interval[0]:.2f} … {interval[1]:.2f})" if interval else ""
-    return f", {baseline.speedup:.2f} × {baseline.name}{within}"
+    return f", {way.speedup:.2f} × {way.name}{within}"
 
 
 def _verdict(record: Record) -> str:

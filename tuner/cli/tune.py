@@ -33,6 +33,7 @@ def _command(op: Op) -> Any:
         option("seed", int, 0, "of the search"),
         option("force", bool, False, "measure again, whatever is known"),
         switch("transfer", True, "start from results of near problems and devices"),
+        option("allow_vendor", bool, False, "the vendor library may be the answer, where it is clearly faster"),
         *answer_options(),
     ]
     doc = f"Tune {op.summary} for this machine: search, check, measure, remember."
@@ -63,6 +64,7 @@ def _run(op: Op, values: Mapping[str, Any]) -> int:
         db_url=values["db"],
         transfer=values["transfer"],
         rules=StopRules(values["patience"], values["min_gain"], values["target_us"]),
+        allow_vendor=values["allow_vendor"],
     )
     if values["min_gain"] is not None and not foretells(values["sampler"]):
         complain(f'note: "{values["sampler"]}" does not say what it expects to gain: --min-gain changes nothing')

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from ...cache.records import Baseline, Failure, Incident, Measurement
@@ -16,13 +16,28 @@ Measured = Measurement | Failure | Incident
 
 
 @dataclass(frozen=True, slots=True)
+class VendorTimes:
+    """One way of the vendor library's to compute the problem, timed with the contenders."""
+
+    name: str
+    samples_us: tuple[float, ...]
+    rounds_us: tuple[float, ...]  # as of contenders
+    fault: str | None = None  # what is wrong with its numbers
+
+
+@dataclass(frozen=True, slots=True)
 class PlayoffResult:
     """Times of one interleaved run, by contender, and the vendor library's, where there is one."""
 
     measurements: Mapping[str, Measurement]
-    baseline: Baseline | None
     rounds_us: Mapping[str, tuple[float, ...]]  # median of each round; entry n of every contender is of one moment
-    baseline_rounds_us: tuple[float, ...] = ()
+    vendors: tuple[VendorTimes, ...] = ()  # fastest first
+    left_out: Mapping[str, str] = field(default_factory=dict)  # ways of the vendor's that do not run, and why
+
+    @property
+    def baseline(self) -> Baseline | None:
+        """The fastest way of the vendor's."""
+        return Baseline(self.vendors[0].name, self.vendors[0].samples_us) if self.vendors else None
 
 
 class Engine(Protocol):
@@ -47,8 +62,10 @@ class Engine(Protocol):
     def measure(self, artifact: Artifact, seed: int) -> Measured:
         """Start, and wait."""
 
-    def playoff(self, artifacts: Mapping[str, Artifact], seed: int) -> PlayoffResult | Failure | Incident:
-        """Time contenders and the vendor library interleaved."""
+    def playoff(
+        self, artifacts: Mapping[str, Artifact], seed: int, rounds: int | None = None
+    ) -> PlayoffResult | Failure | Incident:
+        """Time contenders and the vendor library interleaved: until all is settled, or for so many rounds."""
 
     def close(self) -> None:
         """End every process and remove every file. Idempotent."""

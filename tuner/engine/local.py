@@ -14,7 +14,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from ...cache.records import Baseline, Failure, Incident, Measurement, Policy
+from ...cache.records import Failure, Incident, Measurement, Policy
 from ...spaces.errors import DeviceError
 from ...spaces.problems import Problem
 from ...templates.template import Candidate
@@ -23,7 +23,7 @@ from ..backends.instructions import inspected
 from ..measure.playoff import VENDOR
 from ..sessions.session import Crash, Message, Reply, Session, TimedOut
 from .device_lock import DeviceBusy, DeviceLock
-from .engine import Compiled, Measured, PlayoffResult
+from .engine import Compiled, Measured, PlayoffResult, VendorTimes
 
 MEASURE_S = 0.06
 """Timed seconds of one candidate: enough for a median within a few percent, which the playoff then settles."""
@@ -33,6 +33,9 @@ MEASURE_CALLS = 14
 
 PLAYOFF_S = 6.0
 """Most that the rounds may take, once there are three; fewer where the winner is settled before."""
+
+ROUND_S = 2.0
+"""Most that one round may take on average where their number is asked for."""
 
 GRACE_S = 20.0
 """What a request may take beyond its work: the child's start, imports, random inputs."""
@@ -51,7 +54,8 @@ Uses = Mapping[str, Any] | None
 class LocalEngine:
     """See Engine. Artifacts lie in a folder of their own under the cache directory until `close`.
 
-    The backends are lent: whoever made them closes them, after the engine.
+    The backends are lent: whoever made them closes them, after the engine. So is a session, where one is given: its
+    child stays, with its device open, for the engine of the next problem.
     """
 
     def __init__(
@@ -62,13 +66,14 @@ class LocalEngine:
         child: ChildSpec,
         cache_dir: Path,
         workers: int,
+        session: Session | None = None,
     ) -> None:
         self.workers, self.overlaps = workers, not child.device.startswith("cpu")
         self._lock, self._held = DeviceLock(child.lock), ExitStack()
         self._request: Message = {"problem": problem.as_dict(), "policy": policy.as_dict()}
         self._work_s = problem.dim("flops") / SLOWEST_FLOPS[child.device.partition(":")[0]]
         self._backends = backends
-        self._session = Session(child.environment, {"do": "open", "device": child.device})
+        self._session, self._owns_session = session or session_of(child), session is None
         self._folder = _study_folder(cache_dir)
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="compile")
 
@@ -86,9 +91,12 @@ class LocalEngine:
     def measure(self, artifact: Artifact, seed: int) -> Measured:
         return self.start(artifact, seed)()
 
-    def playoff(self, artifacts: Mapping[str, Artifact], seed: int) -> PlayoffResult | Failure | Incident:
+    def playoff(
+        self, artifacts: Mapping[str, Artifact], seed: int, rounds: int | None = None
+    ) -> PlayoffResult | Failure | Incident:
         named = {name: artifact.as_dict() for name, artifact in artifacts.items()}
-        request = {"do": "playoff", "artifacts": named, "seed": seed, "time_s": PLAYOFF_S}
+        time_s = PLAYOFF_S if rounds is None else max(PLAYOFF_S, ROUND_S * rounds)
+        request = {"do": "playoff", "artifacts": named, "seed": seed, "time_s": time_s, "rounds": rounds}
         looking = {name: self._pool.submit(inspected, artifact) for name, artifact in artifacts.items()}
         if not self.overlaps:
             wait(looking.values())
@@ -96,7 +104,7 @@ class LocalEngine:
         return _playoff_result(reply, {n: u.result() for n, u in looking.items()}) if isinstance(reply, dict) else reply
 
     def close(self) -> None:
-        self._session.close()
+        (self._session.close if self._owns_session else self._session.drop)()
         self._held.close()
         self._pool.shutdown(wait=True, cancel_futures=True)
         shutil.rmtree(self._folder, ignore_errors=True)
@@ -127,6 +135,11 @@ class LocalEngine:
         return finish
 
 
+def session_of(child: ChildSpec) -> Session:
+    """A child process for the device, not started yet."""
+    return Session(child.environment, {"do": "open", "device": child.device})
+
+
 def _verdict(reply: Reply) -> Verdict:
     """The child's reply; its faults and the kernel's as values."""
     if isinstance(reply, TimedOut):
@@ -151,10 +164,14 @@ def _playoff_result(reply: Message, uses: Mapping[str, Uses]) -> PlayoffResult:
     rounds: dict[str, list[list[float]]] = reply["rounds_us"]
     samples = {name: tuple(chain.from_iterable(taken)) for name, taken in rounds.items()}
     medians = {name: tuple(map(statistics.median, taken)) for name, taken in rounds.items()}
-    vendor = None if reply["vendor"] is None else Baseline(reply["vendor"], samples.pop(VENDOR))
+    vendors = [
+        VendorTimes(name, samples.pop(VENDOR + name), medians.pop(VENDOR + name), fault)
+        for name, fault in reply["vendors"].items()
+    ]
+    vendors.sort(key=lambda vendor: statistics.median(vendor.rounds_us))
     readings = reply.get("readings")
     measured = {name: Measurement(taken, readings=readings, uses=uses[name]) for name, taken in samples.items()}
-    return PlayoffResult(measured, vendor, medians, medians.pop(VENDOR, ()))
+    return PlayoffResult(measured, medians, tuple(vendors), reply["left_out"])
 
 
 def _study_folder(cache_dir: Path) -> Path:

@@ -48,7 +48,7 @@ def check(workload: Workload, kernel: Kernel, seed: int) -> Right | Failure:
         fault = _changed(device, inputs, arrays)
         same = bool(first) and all(_same_bits(device, made, arrays[name]) for name, made in first.items())
         if fault is None and not same:  # a kernel with a race may be right once and wrong the next time
-            fault = _wrong(workload, arrays, seed)
+            fault = wrong(workload, arrays, seed)
         if fault is not None:
             return Failure("incorrect", fault)
         if not first:
@@ -76,7 +76,7 @@ def _changed(device: Device, inputs: Mapping[str, Array], arrays: Arrays) -> str
     return None
 
 
-def _wrong(workload: Workload, arrays: Arrays, seed: int) -> str | None:
+def wrong(workload: Workload, arrays: Arrays, seed: int) -> str | None:
     """What is wrong with the output, or None if every checked element is right."""
     device, op, problem = workload.device, workload.op, workload.problem
     dtypes = {buffer.name: buffer.dtype for buffer in workload.buffers}

@@ -6,7 +6,7 @@ import ctypes
 import itertools
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -78,17 +78,18 @@ class CpuDevice:
 
         return run
 
-    def vendor(self, problem: Problem) -> tuple[str, Kernel] | None:
-        if problem.op != "gemm" or problem["dtype"] != "fp32" or problem["epilogue"] != "none":
-            return None
+    def vendors(self, problem: Problem) -> Mapping[str, Kernel]:
+        plain = problem.op == "gemm" and problem["epilogue"] == "none" and problem["scales"] == "none"
+        if not plain or (problem["dtype"], problem["out_dtype"]) != ("fp32", "fp32"):
+            return {}
         layout = str(problem["layout"])
 
         def run(arrays: Arrays) -> None:
-            a = arrays["a"] if layout[0] == "n" else arrays["a"].T
-            b = arrays["b"] if layout[1] == "n" else arrays["b"].T
+            a = arrays["a"] if layout[0] == "n" else arrays["a"].swapaxes(-1, -2)
+            b = arrays["b"] if layout[1] == "n" else arrays["b"].swapaxes(-1, -2)
             np.matmul(a, b, out=arrays["c"])
 
-        return f"numpy {np.__version__} ({_blas_name()})", run
+        return {f"numpy {np.__version__} ({_blas_name()})": run}
 
     def timer(self, kernel: Kernel, sets: Sequence[Arrays], calls: int, policy: Policy) -> Timer:
         turn = itertools.cycle(sets)

@@ -1,11 +1,11 @@
-"""An NVIDIA GPU as a Device: CuPy arrays, cubins loaded by the driver, CUDA graphs, torch.mm as the vendor."""
+"""An NVIDIA GPU as a Device: CuPy arrays, cubins loaded by the driver, CUDA graphs, torch as the vendor."""
 
 from __future__ import annotations
 
 import contextlib
 import importlib.util
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,10 +15,9 @@ from ...spaces.errors import DeviceError
 from ...spaces.problems import Problem
 from ...templates.op import Array, Buffer
 from ..backends.artifact import Artifact
-from . import cuda_kernels
+from . import cuda_kernels, cuda_vendor
 from .cuda_pages import MappedSet, Unmappable
 from .cuda_random import BF16_NAN, FP8_NAN, CudaRandom, fp8_values, random_bytes, storage_dtype
-from .cuda_vendor import vendor_gemm
 from .device import Arrays, Faulted, Kernel, Timer
 from .guards import BandedSet, GuardedSet
 from .resting import Resting
@@ -97,8 +96,8 @@ class CudaDevice:
     def load(self, artifact: Artifact) -> Kernel:
         return cuda_kernels.load(self.xp, artifact)
 
-    def vendor(self, problem: Problem) -> tuple[str, Kernel] | None:
-        return vendor_gemm(self.xp, self._stream, self._index, problem)
+    def vendors(self, problem: Problem) -> Mapping[str, Kernel]:
+        return cuda_vendor.vendors(self.xp, self._stream, self._index, problem)
 
     def timer(self, kernel: Kernel, sets: Sequence[Arrays], calls: int, policy: Policy) -> Timer:
         for arrays in sets:  # nothing may be loaded, allocated or converted for the first time inside a capture

@@ -61,8 +61,8 @@ class Device(Protocol):
     def load(self, artifact: Artifact) -> Kernel:
         """A kernel of an artifact. Raises: LaunchError."""
 
-    def vendor(self, problem: Problem) -> tuple[str, Kernel] | None:
-        """The vendor library's name and kernel for a problem, or None where there is none."""
+    def vendors(self, problem: Problem) -> Mapping[str, Kernel]:
+        """Ways of the vendor library's to compute a problem, by name; one may turn out not to run on its arrays."""
 
     def timer(self, kernel: Kernel, sets: Sequence[Arrays], calls: int, policy: Policy) -> Timer:
         """A timer of `calls` calls in a row that walk through `sets`."""

@@ -1,4 +1,4 @@
-"""The playoff: the best few, the default and the vendor library, interleaved in one run, round by round."""
+"""The playoff: the best few, the default and the vendor library's ways, interleaved in one run, round by round."""
 
 from __future__ import annotations
 
@@ -32,20 +32,22 @@ BLOCK_S, REPLAY_S = 0.03, 0.001
 
 MAX_REPLAY_CALLS = 4000
 
-VENDOR = "vendor"
-"""Contender that can be beaten and cannot win."""
+VENDOR = "vendor:"
+"""How names of contenders begin that can be beaten and cannot win: the vendor library's ways."""
 
 Rounds = list[list[float]]
 """Samples of one contender in µs, round by round, equally many in each."""
 
 
-def playoff(workload: Workload, kernels: Mapping[str, Kernel], time_s: float) -> dict[str, Rounds]:
+def playoff(
+    workload: Workload, kernels: Mapping[str, Kernel], time_s: float, wanted: int | None = None
+) -> dict[str, Rounds]:
     """Times of each contender, by name.
 
     Each round every contender runs one block of at least five calls, after a pause, a rest and a call not timed. The
     order is another one each round, so that nobody always follows the same rival. All are treated alike.
     Rounds end when it is settled who is tied with the fastest, who is beaten and how they compare with the vendor, or
-    when `time_s` is spent.
+    when `time_s` is spent; where so many are `wanted`, with the last of those, however settled it was before.
     """
     device = workload.device
     turns = itertools.count()
@@ -60,7 +62,7 @@ def playoff(workload: Workload, kernels: Mapping[str, Kernel], time_s: float) ->
     order = list(timers)
     start_s = time.monotonic()
     turn = 0
-    while not _is_over(rounds, time.monotonic() - start_s > time_s):
+    while not _is_over(rounds, time.monotonic() - start_s > time_s, wanted):
         taken = {}
         for name in random.Random(turn).sample(order, len(order)):
             time.sleep(device.pause_s)
@@ -81,23 +83,23 @@ def _calls(workload: Workload, estimate: float) -> int:
     return max(1, min(MAX_REPLAY_CALLS, int(REPLAY_S * 1e6 / estimate)))
 
 
-def _is_over(rounds: Mapping[str, Rounds], time_is_spent: bool) -> bool:
-    count = min(map(len, rounds.values()))
-    if count < MIN_ROUNDS or count >= MAX_ROUNDS:
-        return count >= MAX_ROUNDS
-    return time_is_spent or (count >= ENOUGH_ROUNDS and _is_settled(rounds))
+def _is_over(rounds: Mapping[str, Rounds], time_is_spent: bool, wanted: int | None) -> bool:
+    count, most = min(map(len, rounds.values())), wanted or MAX_ROUNDS
+    if count < MIN_ROUNDS or count >= most:
+        return count >= max(most, MIN_ROUNDS)
+    return time_is_spent or (wanted is None and count >= ENOUGH_ROUNDS and _is_settled(rounds))
 
 
 def _is_settled(rounds: Mapping[str, Rounds]) -> bool:
-    """Whether the winner is settled, and how it compares with the vendor's library."""
+    """Whether the winner is settled, and how it compares with the fastest way of the vendor's."""
     medians = {name: [statistics.median(samples) for samples in taken] for name, taken in rounds.items()}
-    vendor = medians.pop(VENDOR, None)
+    vendors = [medians.pop(name) for name in list(medians) if name.startswith(VENDOR)]
     if not told_apart(medians):
         return False
-    if vendor is None:
+    if not vendors:
         return True
-    fastest = min(medians.values(), key=statistics.median)
-    found = ratio(vendor, fastest)
+    fastest, rival = (min(those, key=statistics.median) for those in (medians.values(), vendors))
+    found = ratio(rival, fastest)
     return found.interval is not None and all(
         abs(end - found.median) <= RATIO_KNOWN_WITHIN * found.median for end in found.interval
     )

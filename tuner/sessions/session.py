@@ -87,6 +87,11 @@ class Session:
                     pipe.close()
         self._process, self._owes_reply = None, False
 
+    def drop(self) -> None:
+        """End the child if it still works on what nobody waits for; else it stays, with its device open."""
+        if self._owes_reply:
+            self.kill()
+
     def close(self) -> None:
         """End the child and let go of its log. Idempotent."""
         self.kill()
