@@ -128,6 +128,7 @@ _SEEDS = (
     ("cooperative", 1, 1, 128, 6, 1, 1, 1, 4),
     ("cooperative", 1, 1, 128, 8, 2, 1, 1, 4),
     ("cooperative", 1, 1, 128, 8, 2, 2, 1, 4),
+    ("cooperative", 2, 1, 128, 6, 1, 2, 1, 4),
     ("cooperative", 2, 1, 192, 4, 2, 1, 1, 2),
 )
 """For large products. Source of the first: P. Shah, fast.cu (2024): 128 x 256 with clusters of two; of the others:
@@ -149,7 +150,10 @@ def _seeds(problem: Problem, target: Target) -> list[dict[str, Any]]:
         guesses = [*({**few, **way} for way in ways), *large]
     else:
         guesses = large
-    deep = [
+    if problem.dim("n") <= 64:
+        narrow = {**shared, "WARPGROUPS": 1, "BLOCK_N": max(16, -(-problem.dim("n") // 16) * 16), "STAGES": 8}
+        guesses = [{**narrow, "CLUSTER_K": 2}, {**narrow, "CLUSTER_K": 2, "STAGES": 10}, narrow, *guesses]
+    deep = [{"CLUSTER_M": 2, "SPLIT_K": 2, "STAGES": 6}, 
         {"ROWS": 2, "STAGES": 4, "CLUSTER_K": 4},
         {"ROWS": 2, "STAGES": 4, "CLUSTER_K": 2},
         {"CLUSTER_K": 4},
