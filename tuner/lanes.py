@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..spaces.config import Config
@@ -14,6 +15,13 @@ from .transfer import NOTHING, Start
 SEEDS_BESIDE_NEAR = 3
 """Of a template's seeds, where something near is known. An H200 would do with none (.972 of the best after five trials,
 .968 with three, .914 with five; seven shapes), a processor with all (.977, .983, .988; eleven shapes; 2026-11-23)."""
+
+
+BEHIND = 0.1
+"""So far behind the best, as a share of its time, a template has its turn 1/e times as often."""
+
+LEAST_SHARE = 1 / 16
+"""Of the best one's turns, that a template has whatever it showed: its good configs may be rare."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,18 +68,36 @@ def default_of(feasible: FeasibleSpace, seeds: Sequence[Config]) -> Config:
     return first
 
 
-def picks(lanes: Sequence[Lane]) -> Iterator[Pick]:
-    """What to try, one at a time: every lane's seeds, then the samplers in turn until all are exhausted."""
-    for lane in lanes:
-        for config in lane.first:
-            row = lane.feasible.index(config)
-            if lane.sampler.claim(row):
-                yield Pick(lane, row)
-    waiting = list(lanes)
+def picks(lanes: Sequence[Lane], best_us: Mapping[str, float]) -> Iterator[Pick]:
+    """What to try, one at a time, until every lane is exhausted: a lane's guesses first, then what its sampler asks.
+
+    Lanes take turns; `best_us`, by the digest of a lane's template, is read anew at each: the further a lane is behind
+    the best of all, the rarer its turns. One of which nothing is known yet counts as the best. Source of the turns:
+    Waldspurger and Weihl, Stride Scheduling, 1995.
+    """
+    waiting = {lane.template.digest: _queue(lane) for lane in lanes}
+    due = dict.fromkeys(waiting, 0.0)
     while waiting:
-        for lane in tuple(waiting):
-            chosen = lane.sampler.ask()
-            if chosen is None:
-                waiting.remove(lane)
-            else:
-                yield Pick(lane, chosen)
+        name = min(waiting, key=lambda name: due[name])
+        pick = next(waiting[name], None)
+        if pick is None:
+            del waiting[name]
+        else:
+            due[name] += 1.0 / _share(best_us[name], min(best_us.values()))
+            yield pick
+
+
+def _queue(lane: Lane) -> Iterator[Pick]:
+    for config in lane.first:
+        row = lane.feasible.index(config)
+        if lane.sampler.claim(row):
+            yield Pick(lane, row)
+    while (chosen := lane.sampler.ask()) is not None:
+        yield Pick(lane, chosen)
+
+
+def _share(lane_us: float, best_us: float) -> float:
+    """How often a lane has its turn, where the best has 1."""
+    if math.isinf(lane_us):
+        return 1.0
+    return max(LEAST_SHARE, math.exp(-(lane_us / best_us - 1.0) / BEHIND))

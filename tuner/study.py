@@ -81,9 +81,9 @@ class Study:
     _incidents_in_a_row: int = 0
 
     def __post_init__(self) -> None:
-        self._waiting = picks(self.lanes)
         self._watcher = Watcher(self.rules)
         self._lane_best_us = {lane.template.digest: math.inf for lane in self.lanes}
+        self._waiting = picks(self.lanes, self._lane_best_us)
 
     @property
     def interrupted(self) -> bool:

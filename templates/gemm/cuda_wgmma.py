@@ -153,7 +153,8 @@ def _seeds(problem: Problem, target: Target) -> list[dict[str, Any]]:
     if problem.dim("n") <= 64:
         narrow = {**shared, "WARPGROUPS": 1, "BLOCK_N": max(16, -(-problem.dim("n") // 16) * 16), "STAGES": 8}
         guesses = [{**narrow, "CLUSTER_K": 2}, {**narrow, "CLUSTER_K": 2, "STAGES": 10}, narrow, *guesses]
-    deep = [{"CLUSTER_M": 2, "SPLIT_K": 2, "STAGES": 6}, 
+    deep = [
+        {"CLUSTER_M": 2, "SPLIT_K": 2, "STAGES": 6},
         {"ROWS": 2, "STAGES": 4, "CLUSTER_K": 4},
         {"ROWS": 2, "STAGES": 4, "CLUSTER_K": 2},
         {"CLUSTER_K": 4},

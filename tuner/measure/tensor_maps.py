@@ -33,7 +33,7 @@ _TYPES: Mapping[str, int] = {
     "bf16": 9,
     "tf32": 11,
 }
-"""CUtensorMapDataType (cuda.h). tf32 is fp32 in memory, and rounded to nearest on the way: tensor cores would cut off."""
+"""CUtensorMapDataType (cuda.h). tf32 is fp32 in memory and rounded to nearest on the way: tensor cores cut it off."""
 
 _NO_INTERLEAVE = 0
 """CU_TENSOR_MAP_INTERLEAVE_NONE."""
