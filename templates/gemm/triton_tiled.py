@@ -1,4 +1,4 @@
-"""triton_tiled: one tile of C per block, masked pointer tiles in grouped order; any size and layout on a GPU.
+"""triton_tiled: one tile of C per block, masked pointer tiles in grouped order; any size, layout and type on a GPU.
 
 fp32 is multiplied in full (`input_precision="ieee"`): no tensor core, no tf32 rounding.
 """
@@ -6,8 +6,10 @@ fp32 is multiplied in full (`input_precision="ieee"`): no tensor core, no tf32 r
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 from typing import Any
 
+from ...spaces.expressions import Expr
 from ...spaces.functions import in_, max_, where
 from ...spaces.parameters import choice, int_range, pow2
 from ...spaces.problems import Problem
@@ -26,17 +28,26 @@ from ..limits import (
     tile_count,
 )
 from ..template import Argument, KernelTemplate, Launch
-from .op import OP, plain_only
+from ..tensor_map import TRITON_DTYPES
+from .epilogue import SCALED_BLOCK, epilogue_arguments
+from .op import OP
 from .triton_work import work
 
-_DTYPES = ("bf16", "fp16", "fp32")
+_FLOATS = ("bf16", "fp16", "fp32", "fp8e4m3", "fp8e5m2")
+_OUT_DTYPES: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(("bf16", "fp16", "fp32", "tf32", "tf32x3", "fp8e4m3", "fp8e5m2"), _FLOATS),
+    "int8": ("int32", "bf16", "fp16", "fp32"),
+}
 _BUFFERS = (("a", "dtype"), ("b", "dtype"), ("c", "out_dtype"))
 
-OLDEST_ARCH = 80
-"""Compute capability times ten: asynchronous copies, which the pipeline is made of, came with sm_80."""
+OLDEST_ARCH, FP8_ARCH = 80, 89
+"""Compute capability times ten: asynchronous copies, which the pipeline is made of, came with sm_80; fp8 with sm_89."""
 
-ALIGNED_ELEMENTS = 8
-"""16-bit elements of a 16-byte load: rows of another length begin unaligned."""
+ALIGNED_BYTES, LINE_BYTES = 16, 128
+"""Of the widest load, and what rows of a copy begin at multiples of."""
+
+MOST_SUMS_BESIDE_OTHERS = 64
+"""Sums of a thread that needs as many registers again. Source: triton_tma_space.py."""
 
 WIDE_INDEX_ELEMENTS = 2**31 - 2**16
 """Elements of an operand from which offsets take 64 bits: 2^31, less what the last tile may reach past the edge."""
@@ -59,11 +70,16 @@ def _space() -> Space:
         "a thread's sums and addresses must fit its registers",
     )
     block_k, num_stages = s.add(pow2("BLOCK_K", 16, 256), int_range("num_stages", 1, 6, default=3))
-    s.require(covers_at_most_twice(block_k, problem.k), "a tile of twice the depth computes padding")
+    smallest_k = where(problem.a_bytes == 1, 32, 16)
+    s.require(block_k >= smallest_k, "a product of 8-bit elements takes 32 of K at least")
+    s.require((block_k == smallest_k) | (block_k < problem.k * 2), "a tile of twice the depth computes padding")
+    blockwise = problem.scales == "block128"
+    s.require(~blockwise | (block_k <= SCALED_BLOCK), "a turn multiplies what shares a scale")
     a_columns = where(in_(problem.layout, "nn", "nt"), problem.k, problem.m)  # of A as it lies in memory
     b_columns = where(in_(problem.layout, "nn", "tn"), problem.n, problem.k)
-    a_unaligned = (problem.a_bytes == 2) & (a_columns % ALIGNED_ELEMENTS != 0)
-    b_unaligned = (problem.b_bytes == 2) & (b_columns % ALIGNED_ELEMENTS != 0)
+    # Elements of four bytes are copied asynchronously one by one.
+    a_unaligned = (problem.a_bytes <= 2) & (a_columns * problem.a_bytes % ALIGNED_BYTES != 0)
+    b_unaligned = (problem.b_bytes <= 2) & (b_columns * problem.b_bytes % ALIGNED_BYTES != 0)
     # Rows that are not aligned take one tile only, in passing, unless they are copied: the larger need counts.
     smem = s.derive("smem_bytes", staged_smem_bytes(block_m, block_n, block_k, num_stages, num_stages, problem.a_bytes))
     s.require(smem <= target.smem_per_block_bytes, "the stages of A and B must fit a block's shared memory")
@@ -82,54 +98,84 @@ def _space() -> Space:
     s.when((problem.m % block_m != 0) | (problem.n % block_n != 0), edge)
     s.when(problem.k % block_k != 0, k_tail)
     s.when(a_unaligned | b_unaligned, unaligned)
+    s.require((unaligned != "chunks") | (problem.a_bytes == 2), "words are shifted by 16 bits only")
     s.require((unaligned == "direct") | (k_tail == "mask"), "chunks and copies reach past K: no turn can stand apart")
-    elements = max_(problem.m * problem.k, problem.k * problem.n, problem.m * problem.n)
+    elements = max_(problem.m * problem.k, problem.k * problem.n, problem.m * problem.n) * problem.batch
     s.derive("wide_index", elements >= WIDE_INDEX_ELEMENTS)
     s.derive("COPY_BLOCK", COPY_BLOCK)
+    _add_promotion(s, block_m, block_n, num_warps, blockwise)
     return s
 
 
+def _add_promotion(s: Space, block_m: Expr, block_n: Expr, num_warps: Expr, blockwise: Expr) -> None:
+    """Whether sums of fp8 products leave the tensor core, which keeps 14 bits of them, before K's end."""
+    promote = s.add(choice("PROMOTE", "never", "turn"))
+    grouped = (block_m >= 64) & (num_warps >= 4)  # what other products do is not asked
+    s.when(in_(problem.dtype, "fp8e4m3", "fp8e5m2") & ~blockwise & in_(target.arch, "sm_90", "sm_90a"), promote)
+    s.require((promote == "never") | grouped, "only products of warpgroups can be told to")
+    beside = (promote == "turn") | blockwise
+    s.require(
+        ~beside | (sums_per_thread(block_m, block_n, num_warps) <= MOST_SUMS_BESIDE_OTHERS),
+        "sums of a turn and of all must fit a thread's registers",
+    )
+
+
 def _supports(problem: Problem, target: Target) -> str | None:
-    if not isinstance(target.device, Gpu) or int(target.device.arch.removeprefix("sm_")) < OLDEST_ARCH:
+    if not isinstance(target.device, Gpu) or _arch(target.device) < OLDEST_ARCH:
         return f"it runs on a GPU of sm_{OLDEST_ARCH} or later"
-    if problem["dtype"] not in _DTYPES:
-        return f"it computes {', '.join(_DTYPES)}, not {problem['dtype']}"
-    if problem["out_dtype"] not in (problem["dtype"], "fp32") or problem["acc_dtype"] != "fp32":
-        return f"it sums in fp32 and stores {problem['dtype']} or fp32"
-    return plain_only(problem)
+    dtype, out = str(problem["dtype"]), str(problem["out_dtype"])
+    if dtype not in _OUT_DTYPES:
+        return f"it computes {', '.join(_OUT_DTYPES)}, not {dtype}"
+    if "fp8" in dtype + out and _arch(target.device) < FP8_ARCH:
+        return f"it computes fp8 on a GPU of sm_{FP8_ARCH} or later"
+    if out not in _OUT_DTYPES[dtype]:
+        return f"of {dtype} it stores {', '.join(_OUT_DTYPES[dtype])}, not {out}"
+    summed = "int32" if dtype == "int8" else "fp32"
+    if problem["acc_dtype"] != summed:
+        return f"it sums {dtype} in {summed}, not in {problem['acc_dtype']}"
+    return None
+
+
+def _arch(device: Gpu) -> int:
+    return int(device.arch.removeprefix("sm_").rstrip("af"))
 
 
 def _launch(problem: Problem, target: Target, values: Mapping[str, Any]) -> Launch:
     copies = _copies(problem) if values.get("UNALIGNED") == "copy" else {}
-    buffers = (Argument(f"{name}_copy" if name in copies else name, f"*{problem[kind]}") for name, kind in _BUFFERS)
+    buffers = (
+        Argument(f"{name}_copy" if name in copies else name, f"*{TRITON_DTYPES[str(problem[kind])]}")
+        for name, kind in _BUFFERS
+    )
     sizes = tuple(Argument(letter.upper(), "i32", problem.dim(letter)) for letter in "mnk")
     tiles = -(-problem.dim("m") // values["BLOCK_M"]) * -(-problem.dim("n") // values["BLOCK_N"])
     options = {name: values[name] for name in ("num_warps", "num_stages")}
     return Launch(
         "gemm_tiled",
-        (*buffers, *sizes),
-        (tiles, 1, 1),
+        (*buffers, *epilogue_arguments(problem, "triton"), *sizes),
+        (tiles, problem.dim("batch"), 1),
         options,
         before=tuple(_copy_launch(problem, name, *shape) for name, shape in copies.items()),
-        workspace={f"{name}_copy": rows * _pitch(columns) * 2 for name, (rows, columns) in copies.items()},
+        workspace={f"{name}_copy": rows * _pitch_bytes(problem, columns) for name, (rows, columns) in copies.items()},
     )
 
 
 def _copies(problem: Problem) -> dict[str, tuple[int, int]]:
-    """Operands whose rows are not aligned: name -> rows and columns as they lie in memory."""
-    inputs = [(buffer.name, buffer.shape) for buffer in OP.buffers(problem) if buffer.role == "input"]
-    return {name: (rows, columns) for name, (rows, columns) in inputs if columns % ALIGNED_ELEMENTS}
+    """Operands whose rows are not aligned: name -> rows, of all batches, and columns as they lie in memory."""
+    element = problem.dim("a_bytes")
+    shapes = {buffer.name: buffer.shape for buffer in OP.buffers(problem) if buffer.name in ("a", "b")}
+    lying = {name: (prod(shape[:-1]), shape[-1]) for name, shape in shapes.items()}
+    return {name: shape for name, shape in lying.items() if shape[1] * element % ALIGNED_BYTES}
 
 
-def _pitch(columns: int) -> int:
-    """Elements from one row of a copy to the next: whole lines of 128 bytes."""
-    return -(-columns // 64) * 64
+def _pitch_bytes(problem: Problem, columns: int) -> int:
+    """From one row of a copy to the next: whole lines."""
+    return -(-columns * problem.dim("a_bytes") // LINE_BYTES) * LINE_BYTES
 
 
 def _copy_launch(problem: Problem, name: str, rows: int, columns: int) -> Launch:
-    pointer = f"*{problem['dtype']}"
+    pointer = f"*{TRITON_DTYPES[str(problem['dtype'])]}"
     arguments = (Argument(name, pointer), Argument(f"{name}_copy", pointer), Argument("COLS", "i32", columns))
-    blocks = rows * -(-_pitch(columns) // COPY_BLOCK)
+    blocks = rows * -(-_pitch_bytes(problem, columns) // (COPY_BLOCK * problem.dim("a_bytes")))
     return Launch("copy_rows", arguments, (blocks, 1, 1), {"num_warps": 4, "num_stages": 1})
 
 
@@ -154,11 +200,14 @@ _SEEDS = (
 
 
 def _seeds(problem: Problem, target: Target) -> list[dict[str, Any]]:
-    """Guesses for a large problem: a small one takes what is nearest."""
+    """Guesses for a large problem: a small one takes what is nearest. Rows are as long in bytes for every type."""
     names = ("BLOCK_M", "BLOCK_N", "BLOCK_K", "num_stages", "num_warps")
-    rest = {"ORDER": "m", "GROUP": 4, "EDGE": "wrap", "K_TAIL": "mask"}
-    ways = ("copy", "chunks")
-    return [{**dict(zip(names, shape, strict=True)), **rest, "UNALIGNED": way} for way in ways for shape in _SEEDS]
+    rest = {"ORDER": "m", "GROUP": 4, "EDGE": "wrap", "K_TAIL": "mask", "PROMOTE": "never"}
+    depths = {"BLOCK_K": 2 / problem.dim("a_bytes")}
+    ways = ("copy", "chunks") if problem["a_bytes"] == 2 else ("copy",)
+    shapes = [dict(zip(names, shape, strict=True)) for shape in _SEEDS]
+    scaled = [shape | {name: int(shape[name] * by) for name, by in depths.items()} for shape in shapes]
+    return [{**shape, **rest, "UNALIGNED": way} for way in ways for shape in scaled]
 
 
 TEMPLATE = KernelTemplate(

@@ -23,8 +23,11 @@ FP32_SHARE = 0.5
 SCHEDULERS = 4
 """Of a multiprocessor, each with its tensor core: a warp has one of them."""
 
-ALIGNED_ELEMENTS = 8
-"""16-bit elements of a 16-byte load."""
+ALIGNED_BYTES = 16
+"""Of the widest load."""
+
+RATES = {"int8": 2.0, "fp8e4m3": 2.0, "fp8e5m2": 2.0, "tf32": 0.5, "tf32x3": 1 / 6}
+"""Of the tensor cores, as against 16-bit inputs. Source: data sheet of the H200; tf32x3 is three products of tf32."""
 
 WARPGROUP = 4
 """Warps that multiply 64 rows together. Source: PTX ISA, wgmma."""
@@ -43,11 +46,12 @@ def work(problem: Problem, target: Target, of: Columns) -> Work:
     assert isinstance(target.device, Gpu)
     device = target.device
     m, n, k = (problem.dim(letter) for letter in "mnk")
+    batch = int(problem.symbols().get("batch", 1))
     element, out = DTYPE_BYTES[str(problem["dtype"])], DTYPE_BYTES[str(problem["out_dtype"])]
     layout = str(problem["layout"])
     names = ("BLOCK_M", "BLOCK_N", "BLOCK_K", "num_warps", "num_stages")
     bm, bn, bk, warps, stages = (of[name].astype(np.float64) for name in names)
-    blocks, turns = np.ceil(m / bm) * np.ceil(n / bn), np.ceil(k / bk)
+    blocks, turns = batch * np.ceil(m / bm) * np.ceil(n / bn), np.ceil(k / bk)
     a_row, b_row = (bk if layout[0] == "n" else bm) * element, (bn if layout[1] == "n" else bk) * element
     loaded = (bm + bn) * bk * element  # bytes, a turn
     fetched = (bm * _waste(a_row) + bn * _waste(b_row)) * bk * element
@@ -64,7 +68,7 @@ def work(problem: Problem, target: Target, of: Columns) -> Work:
     sums = bm * bn / (warps * WARP_THREADS)
     resident = resident_blocks(device, warps, sums + ADDRESSING_REGISTERS + 16, stages * loaded)
     stored = blocks * bm * bn * out
-    inputs = read_bytes(problem, device, of, device.sm_count * resident)
+    inputs = batch * read_bytes(problem, device, of, device.sm_count * resident)
     return Work(
         blocks=blocks,
         resident=resident,
@@ -93,13 +97,14 @@ def _products(
     by_warp = (bm * across + bn * warps / across) * k_bytes
     if dtype == "fp32":
         return np.full(len(bm), FP32_SHARE * chip.fp32_flops), by_warp
+    tensor_flops = chip.tensor_flops * RATES.get(dtype, 1.0)
     if not chip.warpgroups:
-        return np.full(len(bm), float(chip.tensor_flops)), by_warp
+        return np.full(len(bm), tensor_flops), by_warp
     grouped = (bm >= 64) & (warps % WARPGROUP == 0)
     groups = warps / WARPGROUP
     down = np.minimum(groups, np.maximum(bm / 64, 1.0))
     by_group = (bm * groups / down + bn * bm / 64) * k_bytes
-    rate = chip.tensor_flops * np.where(grouped, 1.0, MMA_SHARE)
+    rate = tensor_flops * np.where(grouped, 1.0, MMA_SHARE)
     return rate, np.where(grouped, by_group, by_warp)
 
 
@@ -108,7 +113,9 @@ def _unaligned(problem: Problem, way: NDArray[np.str_]) -> tuple[Floats, Floats]
     m, n, k = (problem.dim(letter) for letter in "mnk")
     layout, element = str(problem["layout"]), DTYPE_BYTES[str(problem["dtype"])]
     operands = ((m * k, k if layout[0] == "n" else m), (k * n, n if layout[1] == "n" else k))
-    moved = sum(2.0 * size * element for size, columns in operands if columns % ALIGNED_ELEMENTS and element == 2)
+    batch = int(problem.symbols().get("batch", 1))
+    copied = [size for size, columns in operands if columns * element % ALIGNED_BYTES and element <= 2]
+    moved = 2.0 * batch * element * sum(copied)
     if not moved:
         return np.ones(len(way)), np.zeros(len(way))
     slower = np.where(way == "direct", SLOWER_DIRECT, np.where(way == "chunks", SLOWER_CHUNKS, 1.0))
