@@ -135,7 +135,8 @@ def known_rows(key: RecordKey, template: KernelTemplate, source: Source, records
         return None
     feasible, rows = listed(template, [config for config, _ in told])
     times_us = np.array([us for _, us in told])
-    estimates_us = template.estimates_us(feasible, there.problem, there.target, rows.tolist())
+    problem = op_named(there.problem.op).with_facts(there.problem, there.target.kind)  # a store keeps no facts
+    estimates_us = template.estimates_us(feasible, problem, there.target, rows.tolist())
     return KnownRows(_name(key, there), feasible, rows, times_us, source.distance, estimates_us)
 
 

@@ -182,17 +182,21 @@ def test_rows_that_are_copied_beat_rows_that_begin_anywhere():
     assert told[0] < told[1] < told[2]
 
 
-def test_a_list_of_configs_and_a_problem_from_a_store_are_told_the_same():
+@pytest.mark.parametrize("template", [t for t in templates("gemm") if t.backend != "cpu"], ids=lambda t: t.name)
+def test_a_list_of_configs_and_a_problem_from_a_store_are_told_the_same(template):
     """Facts follow from fields, and a list need not have every parameter."""
     from kerntune.tuner.transfer import listed
 
-    (template,) = templates_named("gemm", ["triton_tiled"])
-    problem = op_named("gemm").problem("gpu", m=512, n=512, k=512)
-    stored = Problem(problem.op, problem.fields)
-    feasible = template.feasible(problem, GPU)
-    space, rows = listed(template, feasible[:50])
-    told = template.estimates_us(feasible, problem, GPU, range(50))
-    assert template.estimates_us(space, stored, GPU, rows).tolist() == told.tolist()
+    gemm = op_named("gemm")
+    dtype = "fp32" if template.name == "cuda_simt" else "bf16"
+    problem = gemm.problem("gpu", m=64, n=2048, k=2048, dtype=dtype)
+    assert template.supports(problem, H200) is None
+    stored = gemm.with_facts(Problem(problem.op, problem.fields), "gpu")
+    feasible = template.feasible(problem, H200)
+    space, rows = listed(template, feasible.sample(np.random.default_rng(2), 50))
+    there = feasible.find_all(space[row] for row in rows)
+    told = template.estimates_us(feasible, problem, H200, there)
+    assert template.estimates_us(space, stored, H200, rows).tolist() == told.tolist()
 
 
 def test_a_template_without_a_model_says_nothing():

@@ -154,6 +154,20 @@ def test_a_source_of_many_results_gives_its_fastest_and_some_of_the_others(monke
     assert len(rows.times_us) == 10
 
 
+def test_the_analytic_model_is_told_all_facts_of_a_stored_problem():
+    """A store keeps fields only, and a model may read what follows from them."""
+    seen = []
+
+    def work(problem, target, of):
+        seen.append(problem["flops"])
+        return C_TILED.work(problem, target, of)
+
+    near = a_place(m=600)
+    stored = a_store(replace(near, problem=replace(near.problem, facts=())))
+    transfer.starts(stored, HERE, {replace(C_TILED, work=work): FEASIBLE})
+    assert seen == [near.problem["flops"]]
+
+
 def test_nothing_near_costs_nothing():
     """No model is fitted, and the library that would fit it is not imported."""
     code = (
