@@ -15,8 +15,8 @@ from ..limits import ADDRESSING_REGISTERS, WARP_THREADS
 from ..roofline import Work
 from .tile_work import LAUNCH_US, LOAD_CLOCKS, START_CLOCKS, START_SHARE, TURN_CLOCKS, read_bytes
 
-FMA_SHARE = 0.85
-"""Of the multiply-adds a clock that a kernel keeps up beside its other instructions."""
+FMA_SHARE = 0.95
+"""Of the multiply-adds a clock that a kernel keeps up while it does nothing else."""
 
 L1_CLOCKS = 40.0
 """From a load to its data where L1 has it. Source: Jia et al., Dissecting the NVIDIA Volta GPU, 2018: 28 and more."""
@@ -26,38 +26,54 @@ SCATTERED = 8.0
 
 BANKS = 32
 
+SCHEDULERS = 4
+"""Of a multiprocessor, each of which issues an instruction of a warp a clock."""
+
+WARP_TILE_READS = 0.5
+"""Clocks of shared memory a float that each lane of a warp reads, where lanes read the same 16 bytes; else 1."""
+
 
 def work(problem: Problem, target: Target, of: Columns) -> Work:
     """Of many configs."""
     assert isinstance(target.device, Gpu)
     device, layout = target.device, str(problem["layout"])
-    m, n, k = (problem.dim(letter) for letter in "mnk")
-    names = ("BLOCK_M", "BLOCK_N", "TM", "TN", "BLOCK_K", "PAD", "UNROLL", "threads")
-    bm, bn, tm, tn, bk, pad, unroll, threads = (of[name].astype(np.float64) for name in names)
-    staged = np.isin(of["LEVEL"], ("shared", "registers"))
-    blocks, turns, warps = np.ceil(m / bm) * np.ceil(n / bn), np.ceil(k / bk), np.ceil(threads / WARP_THREADS)
+    m, n, k, batch = (problem.dim(letter) for letter in ("m", "n", "k", "batch"))
+    names = ("BLOCK_M", "BLOCK_N", "TM", "TN", "BLOCK_K", "PAD", "UNROLL", "SPLIT_K", "STAGES", "threads")
+    bm, bn, tm, tn, bk, pad, unroll, split, stages, threads = (of[name].astype(np.float64) for name in names)
+    level = of["LEVEL"]
+    staged, buffered = ~np.isin(level, ("coalesced", "naive")), level == "double_buffered"
+    split = np.where(staged, split, 1.0)
+    tiles, warps = np.ceil(m / bm) * np.ceil(n / bn) * batch, np.ceil(threads / WARP_THREADS)
+    blocks, turns = tiles * split, np.ceil(np.ceil(k / bk) / split)
     fma = 2 * bm * bn / (FMA_SHARE * multiprocessor(device).fp32_flops)  # clocks, a step of K
 
     # Staged: a thread's operands come from shared memory, into which the whole block wrote them.
-    reads = threads * (tm + tn) * 4 / SMEM_BYTES_A_CLOCK
+    by_warps = np.isin(level, ("warp_tile", "double_buffered"))
+    floats = warps * (tm + tn)  # of each lane, a step of K
+    reads = floats * np.where(by_warps, WARP_TILE_READS, 1.0)
     writes = (bm * _conflicts(layout[0] == "n", bk, bm, pad) + bn * _conflicts(layout[1] == "t", bk, bn, pad)) * 4
-    turn = bk * np.maximum(fma, reads) + bk * writes / SMEM_BYTES_A_CLOCK + TURN_CLOCKS
+    issued = floats / np.clip(np.minimum(tm, tn), 1.0, 4.0) / SCHEDULERS
+    step = np.maximum(fma + issued, reads)
+    turn = bk * step + bk * writes / SMEM_BYTES_A_CLOCK + TURN_CLOCKS
+    ahead = np.where(buffered, turn * np.maximum(stages - 1.0, 1.0), 0.0)  # that pass while a tile is on its way
 
     # Not staged: two loads from L1 a product, of which a warp's lie together or apart.
-    down = of["LEVEL"] == "naive"  # lanes walk down a column of C, else along a row
+    down = level == "naive"  # lanes walk down a column of C, else along a row
     apart = np.where(down, layout[0] == "n", layout[1] == "t")
-    step = np.maximum(fma, warps * (1.0 + np.where(apart, SCATTERED, 1.0)))
+    single = np.maximum(fma, warps * (1.0 + np.where(apart, SCATTERED, 1.0)))
 
-    smem_bytes = np.where(staged, (bm + bn + 2 * pad) * bk * 4, 0.0)
-    resident = resident_blocks(device, warps, tm * tn + tm + tn + ADDRESSING_REGISTERS, smem_bytes)
-    stored = blocks * bm * bn * 4.0
+    smem_bytes = np.where(staged, of["tile_bytes"], 0.0) * np.where(buffered, stages, 1.0)
+    registers = tm * tn + (tm + tn) * np.where(buffered, 2.0, 1.0) + ADDRESSING_REGISTERS
+    resident = resident_blocks(device, warps, registers, smem_bytes)
+    waiting = np.maximum(LOAD_CLOCKS - ahead, 0.0)
+    stored = tiles * bm * bn * 4.0 * np.where(split > 1, 2 * split + 1, 1.0)
     return Work(
         blocks=blocks,
         resident=resident,
-        core_clocks=START_SHARE * START_CLOCKS + np.where(staged, turns * turn, k * step),
-        wait_clocks=START_CLOCKS + np.where(staged, turns * (LOAD_CLOCKS + turn), k * (L1_CLOCKS / unroll + step)),
-        shared_bytes=blocks * (bm + bn) * k * 4.0 + stored,
-        dram_bytes=read_bytes(problem, device, of, device.sm_count * resident) + stored,
+        core_clocks=START_SHARE * START_CLOCKS + np.where(staged, turns * turn, k * single),
+        wait_clocks=START_CLOCKS + np.where(staged, turns * (waiting + turn), k * (L1_CLOCKS / unroll + single)),
+        shared_bytes=tiles * (bm + bn) * k * 4.0 + stored,
+        dram_bytes=read_bytes(problem, device, of, device.sm_count * resident) * batch + batch * m * n * 4.0,
         before_us=np.full(len(bm), LAUNCH_US),
     )
 
