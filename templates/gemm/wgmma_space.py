@@ -105,17 +105,25 @@ def wgmma_space() -> Space:
     )
     s.require((resident == 1) | (warpgroups + 1) * resident <= 9, "so many threads leave each too few registers")
 
-    store, parts = s.add(choice("STORE", "tma", "direct"), choice("PARTS", 1, 2, 4))
+    store, parts = s.add(choice("STORE", "tma", "reuse", "direct"), choice("PARTS", 1, 2, 4))
     mapped = (problem.c_bytes == 2) & (problem.n % 8 == 0)
     s.require(
         (store == "direct") | mapped & ~swap & (splits == 1) & (block_n % (16 * parts) == 0),
         "TMA stores whole 16-bit tiles of aligned rows, in parts of 16 columns",
     )
-    s.require((store == "tma") | (parts == 1), "threads store their sums at once")
-    stored = s.derive("stored", where(store == "tma", block_n // parts, 0))
-    s.derive("C_LINE_BYTES", where(stored % 64 == 0, 128, where(stored % 32 == 0, 64, 32)))
+    s.require((store == "tma") | (parts == 1), "only what waits for its own room is stored in parts")
+    s.require(
+        (store != "reuse") | (clusters * cluster_m * cluster_n <= target.sm_count * resident),
+        "the lines of A are free for C only where a block has one tile",
+    )
+    stored = s.derive("stored", where(store == "direct", 0, block_n // parts))
+    c_line = s.derive("C_LINE_BYTES", where(stored % 64 == 0, 128, where(stored % 32 == 0, 64, 32)))
+    s.require(
+        (store != "reuse") | (stored * 2 // c_line <= stages * block_k * problem.a_bytes // LINE_BYTES),
+        "each line of C takes the room of one of A",
+    )
     loaded = s.derive("stage_bytes", (block_m + block_n) * block_k * problem.a_bytes)
-    staged = 64 * rows * warpgroups * stored * problem.c_bytes
+    staged = where(store == "tma", 64 * rows * warpgroups * stored * problem.c_bytes, 0)
     smem = s.derive("smem_bytes", stages * (loaded + 16) + staged + 1024 + 16)
     s.require(smem <= target.smem_per_block_bytes, "the stages of A and B and the part of C must fit shared memory")
     s.require(
