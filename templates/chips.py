@@ -43,9 +43,14 @@ _BY_ARCH = {
 }
 
 
+def capability(device: Gpu) -> int:
+    """Compute capability times ten."""
+    return int(device.arch.removeprefix("sm_").rstrip("af"))
+
+
 def multiprocessor(device: Gpu) -> Multiprocessor:
     """Of the newest compute capability listed that is not newer than the device's; of the oldest before that."""
-    arch = int(device.arch.removeprefix("sm_").rstrip("af"))
+    arch = capability(device)
     return _BY_ARCH[max((known for known in _BY_ARCH if known <= arch), default=min(_BY_ARCH))]
 
 

@@ -23,14 +23,30 @@ ADDRESSING_REGISTERS = 24
 """Registers a tile kernel needs beside its sums (pointers, masks, loop): 128 sums of a warpgroup took 152 to 168 in
 all, 256 spilled 752 bytes (Triton 3.6 for sm_90, 2026-11-22, from ptxas)."""
 
+MOST_SUMS_BESIDE_OTHERS = 64
+"""Sums of a thread that needs as many registers again: with 128 triton_tma spilled 92 to 928 bytes (Triton 3.6.0 for
+sm_90, 2026-11-23, from ptxas)."""
+
 MIN_SUMS_PER_WARP = 16 * 16
 """Elements of C that keep a warp busy: two m16n8 tensor-core tiles. Source: PTX ISA, mma.m16n8k16."""
 
 FULL_WAVES = 16
 """Blocks per multiprocessor past which more and smaller tiles can no longer fill the chip better."""
 
+WITHOUT_TMA = ("sm_80", "sm_86", "sm_87", "sm_88", "sm_89")
+"""Chips with tensor cores and asynchronous copies; TMA came with sm_90. Source: PTX ISA, cp.async.bulk.tensor."""
+
 SMALL_TILE = 64 * 64
 """Elements of C under which a tile reads more than it computes: 64 x 64 does 32 FLOP a byte in bf16."""
+
+WIDE_INDEX_ELEMENTS = 2**31 - 2**16
+"""Elements of an array from which offsets take 64 bits: 2^31, less what the last tile may reach past the edge."""
+
+MOST_SPLIT_WAVES = 4
+"""Blocks a multiprocessor past which the tiles alone, or fewer parts of K, fill the chip as well."""
+
+MOST_PARTIAL_BYTES = 256 << 20
+"""Of partial sums: several times the L2 that they should stay in."""
 
 
 def staged_smem_bytes(

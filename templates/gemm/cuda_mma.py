@@ -14,66 +14,49 @@ from ...spaces.problems import DTYPE_BYTES, Problem
 from ...spaces.targets import Gpu, Target
 from ..template import Argument, KernelTemplate, Launch
 from .cuda_mma_work import work
-from .epilogue import epilogue_arguments
-from .mma_space import CHUNK_BYTES, COPY_THREADS, COPY_TURNS, LINE_BYTES, SHARES, space
-from .op import OP
+from .launches import results, sizes, tiles_of
+from .mma_space import COPY_THREADS, COPY_TURNS, SHARES, space
+from .operands import Matrix, copies_bytes, operands
+from .refusals import TENSOR_ARCH, before_fp8, block_scales, many_batches, other_chip, other_dtype, other_sums
 
 DTYPES = ("bf16", "fp16", "tf32", "tf32x3", "int8", "fp8e4m3", "fp8e5m2")
 OUT_DTYPES = ("bf16", "fp16", "fp32", "int32", "fp8e4m3", "fp8e5m2")
 
-OLDEST_ARCH, FP8_ARCH = 80, 89
-"""Compute capability times ten: cp.async came with sm_80, products and conversions of fp8 with sm_89."""
-
-MOST_BATCHES = 65535
-"""Blocks along z. Source: CUDA C++ Programming Guide, compute capabilities."""
-
 
 def _supports(problem: Problem, target: Target) -> str | None:
-    if not isinstance(target.device, Gpu) or _arch(target.device) < OLDEST_ARCH:
-        return f"it runs on a GPU of sm_{OLDEST_ARCH} or later"
-    dtype, out = str(problem["dtype"]), str(problem["out_dtype"])
-    if dtype not in DTYPES:
-        return f"it computes {', '.join(DTYPES)}, not {dtype}"
-    if "fp8" in (dtype + out) and _arch(target.device) < FP8_ARCH:
-        return f"it computes fp8 on a GPU of sm_{FP8_ARCH} or later"
-    if problem["acc_dtype"] != ("int32" if dtype == "int8" else "fp32"):
-        return f"it sums {dtype} in {'int32' if dtype == 'int8' else 'fp32'}, not {problem['acc_dtype']}"
-    if out not in OUT_DTYPES or (out == "int32" and dtype != "int8"):
-        return f"it does not store products of {dtype} as {out}"
-    if problem["scales"] == "block128":
-        return "it computes scales=none, tensor and row only, not block128"
-    if problem.dim("batch") > MOST_BATCHES:
-        return f"it computes {MOST_BATCHES:,} products side by side at most"
-    return None
-
-
-def _arch(device: Gpu) -> int:
-    return int(device.arch.removeprefix("sm_").rstrip("af"))
+    reason = other_chip(target, TENSOR_ARCH) or other_dtype(problem, DTYPES) or before_fp8(problem, target)
+    if reason is not None:
+        return reason
+    dtype, out = problem["dtype"], problem["out_dtype"]
+    stored = out in OUT_DTYPES and (out != "int32" or dtype == "int8")
+    return (
+        other_sums(problem)
+        or (None if stored else f"it does not store products of {dtype} as {out}")
+        or block_scales(problem)
+        or many_batches(problem)
+    )
 
 
 def _launch(problem: Problem, target: Target, values: Mapping[str, Any]) -> Launch:
     split, batch = values["SPLIT_K"], problem.dim("batch")
-    tiles = -(-problem.dim("m") // values["BLOCK_M"]) * -(-problem.dim("n") // values["BLOCK_N"])
-    copies = _copies(problem) if values.get("UNALIGNED") == "copy" else {}
-    workspace = {f"{name}_copy": rows * _pitch_bytes(problem, columns) for name, (rows, columns) in copies.items()}
-    before = tuple(_copy_launch(problem, name, *shape) for name, shape in copies.items())
-    taken = tuple(Argument(f"{name}_copy" if name in copies else name, "const in_t *") for name in "ab")
-    written = (Argument("c", "out_t *"), *epilogue_arguments(problem, "cuda"))
-    sizes = tuple(Argument(letter.upper(), "i32", problem.dim(letter)) for letter in "mnk")
+    tiles, read = tiles_of(problem, values), operands(problem, aligned=values.get("UNALIGNED") == "copy")
+    before, workspace = tuple(_copy_launch(x) for x in read if x.copied), copies_bytes(*read)
+    taken = tuple(Argument(x.array, "const in_t *") for x in read)
+    written, counted = results(problem, "cuda"), sizes(problem)
     grid, block, smem_bytes = (tiles, split, batch), (values["threads"], 1, 1), values["smem_bytes"]
     if split == 1:
-        return _kernel("gemm_mma", (*taken, *written, *sizes), grid, block, smem_bytes, before, workspace)
+        return _kernel("gemm_mma", (*taken, *written, *counted), grid, block, smem_bytes, before, workspace)
     partial = Argument("partial", "int4 *" if problem["dtype"] == "int8" else "float4 *")
     workspace["partial"] = tiles * batch * split * values["BLOCK_M"] * values["BLOCK_N"] * 4
     if values["SUM_UP"] == "last":
         workspace["arrived"] = tiles * batch * 4
-        arguments = (*taken, *written, *sizes, partial, Argument("arrived", "unsigned *"))
+        arguments = (*taken, *written, *counted, partial, Argument("arrived", "unsigned *"))
         return _kernel("gemm_mma", arguments, grid, block, smem_bytes, before, workspace)
-    product = _kernel("gemm_mma", (*taken, *sizes, partial), grid, block, smem_bytes)
+    product = _kernel("gemm_mma", (*taken, *counted, partial), grid, block, smem_bytes)
     fragments = values["BLOCK_M"] // values["WARPS_M"] // 16
     return _kernel(
         "gemm_sum",
-        (partial, *written, *sizes[:2]),
+        (partial, *written, *sizes(problem, "mn")),
         (tiles, fragments, batch),
         block,
         0,
@@ -96,27 +79,14 @@ def _kernel(
     )
 
 
-def _copies(problem: Problem) -> dict[str, tuple[int, int]]:
-    """Operands whose rows are not aligned: name -> rows, of all batches, and columns as they lie in memory."""
-    element = DTYPE_BYTES[str(problem["dtype"])]
-    inputs = [(buffer.name, buffer.shape) for buffer in OP.buffers(problem) if buffer.name in ("a", "b")]
-    flat = {name: (problem.dim("batch") * rows, columns) for name, (*_, rows, columns) in inputs}
-    return {name: (rows, columns) for name, (rows, columns) in flat.items() if columns * element % CHUNK_BYTES}
-
-
-def _pitch_bytes(problem: Problem, columns: int) -> int:
-    """From one row of a copy to the next: whole lines."""
-    return -(-columns * DTYPE_BYTES[str(problem["dtype"])] // LINE_BYTES) * LINE_BYTES
-
-
-def _copy_launch(problem: Problem, name: str, rows: int, columns: int) -> Launch:
+def _copy_launch(copy: Matrix) -> Launch:
     arguments = (
-        Argument(name, "const unsigned *"),
-        Argument(f"{name}_copy", "unsigned *"),
-        Argument("COLS", "i32", columns),
-        Argument("ROWS", "i64", rows),
+        Argument(copy.name, "const unsigned *"),
+        Argument(copy.array, "unsigned *"),
+        Argument("COLS", "i32", copy.columns),
+        Argument("ROWS", "i64", copy.all_rows),
     )
-    blocks = rows * -(-_pitch_bytes(problem, columns) // (4 * COPY_THREADS * COPY_TURNS))
+    blocks = copy.all_rows * -(-copy.pitch_bytes // (4 * COPY_THREADS * COPY_TURNS))
     return _kernel("copy_rows", arguments, (blocks, 1, 1), (COPY_THREADS, 1, 1), 0)
 
 

@@ -13,6 +13,7 @@ from ..chips import SMEM_BYTES_A_CLOCK, Floats, clock_mhz, multiprocessor, resid
 from ..columns import Columns
 from ..limits import ADDRESSING_REGISTERS, WARP_THREADS
 from ..roofline import SHARED_BYTES_A_CLOCK, Work
+from .operands import operands
 from .tile_work import LAUNCH_US, LOAD_CLOCKS, START_CLOCKS, START_SHARE, TURN_CLOCKS, read_bytes
 
 MMA_SHARE = 0.62
@@ -75,10 +76,7 @@ def work(problem: Problem, target: Target, of: Columns) -> Work:
 
 def _unaligned(problem: Problem, of: Columns) -> tuple[Floats, Floats]:
     """How much slower turns are, and bytes copied before, where rows of A or B are not aligned to 16 bytes."""
-    m, n, k, batch = (problem.dim(name) for name in ("m", "n", "k", "batch"))
-    layout, element = str(problem["layout"]), DTYPE_BYTES[str(problem["dtype"])]
-    operands = ((m * k, k if layout[0] == "n" else m), (k * n, n if layout[1] == "n" else k))
-    moved = sum(2.0 * size * element * batch for size, columns in operands if columns * element % 16)
+    moved = sum(2.0 * x.all_rows * x.row_bytes for x in operands(problem) if x.unaligned)
     count = len(of["BLOCK_M"])
     if not moved:
         return np.ones(count), np.zeros(count)

@@ -10,39 +10,33 @@ from typing import Any
 
 from ...spaces.problems import Problem
 from ...spaces.targets import Gpu, Target
+from ..chips import capability
 from ..template import Argument, KernelTemplate, Launch
 from .epilogue import epilogue_arguments
+from .launches import tiles_of
+from .refusals import many_batches, other_chip
 from .simt_space import LEAST_TURNS, LEVELS, may_split, space
 from .simt_work import work
 
 OLDEST_ARCH = 75
 """Compute capability times ten: the oldest that NVRTC 13 compiles for."""
 
-MOST_BATCHES = 65535
-"""Blocks along z. Source: CUDA C++ Programming Guide, compute capabilities."""
-
 
 def _supports(problem: Problem, target: Target) -> str | None:
-    if not isinstance(target.device, Gpu) or _arch(target) < OLDEST_ARCH:
-        return f"it runs on a GPU of sm_{OLDEST_ARCH} or later"
+    chip = other_chip(target, OLDEST_ARCH)
+    if chip is not None:
+        return chip
     for name, does in (("dtype", "computes"), ("out_dtype", "stores"), ("acc_dtype", "sums in")):
         if problem[name] != "fp32":
             return f"it {does} fp32, not {problem[name]}"
     if problem["scales"] != "none":
         return f"it computes scales=none only, not {problem['scales']}"
-    if problem.dim("batch") > MOST_BATCHES:
-        return f"it computes {MOST_BATCHES:,} products side by side at most"
-    return None
-
-
-def _arch(target: Target) -> int:
-    assert isinstance(target.device, Gpu)
-    return int(target.device.arch.removeprefix("sm_").rstrip("af"))
+    return many_batches(problem)
 
 
 def _launch(problem: Problem, target: Target, values: Mapping[str, Any]) -> Launch:
     split, batch = values.get("SPLIT_K", 1), problem.dim("batch")
-    tiles = -(-problem.dim("m") // values["BLOCK_M"]) * -(-problem.dim("n") // values["BLOCK_N"])
+    tiles = tiles_of(problem, values)
     arguments = (
         *(Argument(name, "const float *") for name in "ab"),
         Argument("c", "float *"),
@@ -102,7 +96,7 @@ def _seeds(problem: Problem, target: Target) -> list[dict[str, Any]]:
     names = ("BLOCK_M", "BLOCK_N", "BLOCK_K", "TM", "TN", "LANES_M", "COPY", "STAGES", "BLOCKS_PER_SM")
     rest = {"PAD": 0 if problem["layout"] == "tn" else 4, "GROUP": 4}
     top = [{"LEVEL": LEVELS[0], **rest, **dict(zip(names, shape, strict=True))} for shape in _BUFFERED]
-    if _arch(target) == OLDEST_ARCH:
+    if capability(device) == OLDEST_ARCH:
         top = [{**seed, "COPY": "registers", "STAGES": 2} for seed in top]
     top = [seed | _split(problem, device, seed) for seed in top]
     top.sort(key=lambda seed: -_filled(problem, device, seed))
@@ -117,8 +111,7 @@ def _seeds(problem: Problem, target: Target) -> list[dict[str, Any]]:
 
 
 def _tiles(problem: Problem, seed: Mapping[str, Any]) -> int:
-    m, n, batch = (problem.dim(name) for name in ("m", "n", "batch"))
-    return int(-(-m // seed["BLOCK_M"]) * -(-n // seed["BLOCK_N"]) * batch)
+    return tiles_of(problem, seed) * problem.dim("batch")
 
 
 def _split(problem: Problem, device: Gpu, seed: Mapping[str, Any]) -> dict[str, int]:

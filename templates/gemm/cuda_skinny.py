@@ -13,36 +13,26 @@ from typing import Any
 from ...spaces.problems import DTYPE_BYTES, Problem
 from ...spaces.targets import Gpu, Target
 from ..template import Argument, KernelTemplate, Launch
-from ..tensor_map import Promotion, Swizzle, TensorMap
+from ..tensor_map import ALIGNED_BYTES, Promotion, Swizzle, TensorMap
 from .cuda_skinny_space import BOX_ALIGNMENT, LINE_BYTES, SPLITS, TAIL_BYTES, space
 from .cuda_skinny_work import work
-from .epilogue import epilogue_arguments
+from .launches import results
+from .refusals import TENSOR_ARCH, before_fp8, other_chip, other_dtype, other_sums
 
 _DTYPES = ("bf16", "fp16", "int8", "fp8e4m3", "fp8e5m2")
 
-OLDEST_ARCH, FP8_ARCH = 80, 89
-"""Compute capability times ten: cp.async came with sm_80, products of fp8 with sm_89."""
-
 MOST_TOKENS = 64
 """On the short side: eight tiles of eight. Above, tiles of both sides are worth more than streaming one."""
-
-ALIGNED_BYTES = 16
-"""What rows of both operands are multiples of: a load, a copy and a stride of TMA."""
 
 SWIZZLES: Mapping[int, Swizzle] = {16: "none", 32: "32B", 64: "64B", 128: "128B"}
 PROMOTIONS: Mapping[int, Promotion] = {0: "none", 128: "128B", 256: "256B"}
 
 
 def _supports(problem: Problem, target: Target) -> str | None:
-    if not isinstance(target.device, Gpu) or _arch(target.device) < OLDEST_ARCH:
-        return f"it runs on a GPU of sm_{OLDEST_ARCH} or later"
-    dtype, out = str(problem["dtype"]), str(problem["out_dtype"])
-    if dtype not in _DTYPES:
-        return f"it computes {', '.join(_DTYPES)}, not {dtype}"
-    if "fp8" in dtype + out and _arch(target.device) < FP8_ARCH:
-        return f"it computes fp8 on a GPU of sm_{FP8_ARCH} or later"
-    if problem["acc_dtype"] != ("int32" if dtype == "int8" else "fp32"):
-        return f"it sums {dtype} in {'int32' if dtype == 'int8' else 'fp32'}, not {problem['acc_dtype']}"
+    reason = other_chip(target, TENSOR_ARCH) or other_dtype(problem, _DTYPES) or before_fp8(problem, target)
+    reason = reason or other_sums(problem)
+    if reason is not None:
+        return reason
     if problem["batch"] != 1 or problem["scales"] == "block128":
         return "it computes batch=1 only, and no scales of blocks"
     if min(problem.dim("m"), problem.dim("n")) > MOST_TOKENS:
@@ -62,10 +52,6 @@ def _unaligned(problem: Problem) -> str | None:
     return f"rows of {odd[0]} elements are no multiple of {ALIGNED_BYTES} bytes" if odd else None
 
 
-def _arch(device: Gpu) -> int:
-    return int(device.arch.removeprefix("sm_").rstrip("af"))
-
-
 def _sides(problem: Problem) -> tuple[int, int]:
     """Rows of weights, and tokens."""
     m, n = problem.dim("m"), problem.dim("n")
@@ -82,12 +68,12 @@ def _along_k(problem: Problem) -> tuple[bool, bool]:
 def _launch(problem: Problem, target: Target, values: Mapping[str, Any]) -> Launch:
     weights, tokens = ("a", "b") if values["swapped"] else ("b", "a")
     if values["LOADS"] == "tma":
-        operands = tuple(Argument(tensor.buffer, "map", tensor=tensor) for tensor in _maps(problem, values))
+        read = tuple(Argument(tensor.buffer, "map", tensor=tensor) for tensor in _maps(problem, values))
         smem_bytes = values["ring_bytes"] + TAIL_BYTES + BOX_ALIGNMENT
     else:
-        operands = tuple(Argument(name, "const unsigned char *") for name in (weights, tokens))
+        read = tuple(Argument(name, "const unsigned char *") for name in (weights, tokens))
         smem_bytes = values["direct_bytes" if values["LOADS"] == "direct" else "ring_bytes"] + TAIL_BYTES
-    arguments = (*operands, Argument("c", "out_t *"), *epilogue_arguments(problem, "cuda"))
+    arguments = (*read, *results(problem, "cuda"))
     workspace = {}
     if values.get("REDUCE") == "grid":
         arguments = (*arguments, Argument("partials", "Four *"), Argument("arrivals", "int *"))

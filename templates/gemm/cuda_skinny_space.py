@@ -8,6 +8,7 @@ from ...spaces.parameters import choice, pow2
 from ...spaces.space import Space
 from ...spaces.symbols import problem, target
 from ..limits import FULL_WAVES, WARP_THREADS, covers_at_most_twice, registers_a_thread_may_have
+from .layouts import along_k
 
 WITH_TMA = ("sm_90", "sm_100", "sm_103", "sm_110", "sm_120", "sm_121")
 """Chips with bulk copies and clusters. Source: PTX ISA, cp.async.bulk and barrier.cluster."""
@@ -93,10 +94,9 @@ def _sides(s: Space) -> None:
     s.derive("long_side", max_(problem.m, problem.n))
     tokens = s.derive("token_count", min_(problem.m, problem.n))
     s.derive("token_tiles", where(tokens <= 8, 1, where(tokens <= 16, 2, where(tokens <= 32, 4, 8))))
-    a_along_k, b_along_k = in_(problem.layout, "nn", "nt"), in_(problem.layout, "nt", "tt")
-    s.derive("weights_along_k", where(swapped, a_along_k, b_along_k))
+    s.derive("weights_along_k", where(swapped, along_k("a"), along_k("b")))
     # A single token is contiguous either way.
-    s.derive("tokens_along_k", where(swapped, b_along_k, a_along_k) | (tokens == 1))
+    s.derive("tokens_along_k", where(swapped, along_k("b"), along_k("a")) | (tokens == 1))
 
 
 def _depth(s: Space, loads: Symbol, warps_k: Symbol, split: Symbol, stages: Symbol, block_k: Symbol) -> None:

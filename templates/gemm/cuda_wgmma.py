@@ -10,16 +10,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ...spaces.problems import DTYPE_BYTES, Problem
+from ...spaces.problems import Problem
 from ...spaces.targets import Gpu, Target
 from ..template import Argument, KernelTemplate, Launch
 from ..tensor_map import Swizzle, TensorMap
-from .copies import copied, copy_launches, pitch
-from .epilogue import epilogue_arguments
+from .launches import results
+from .operands import Matrix, copies_bytes, operands, result
+from .refusals import sums_dtype
 from .wgmma_space import LINE_BYTES, SWAPPED_ROWS, wgmma_space
 from .wgmma_work import work
 
 _DTYPES = ("bf16", "fp16", "tf32", "int8", "fp8e4m3", "fp8e5m2")
+
+COPY_THREADS = 256
+"""Of a block that copies a row."""
+
+_SWIZZLES: Mapping[int, Swizzle] = {32: "32B", 64: "64B", 128: "128B"}
 
 _OUT_DTYPES = ("fp32", "bf16", "fp16", "int32", "fp8e4m3", "fp8e5m2")
 
@@ -30,7 +36,7 @@ def _supports(problem: Problem, target: Target) -> str | None:
     dtype, out = str(problem["dtype"]), str(problem["out_dtype"])
     if dtype not in _DTYPES or out not in _OUT_DTYPES:
         return f"it multiplies {', '.join(_DTYPES)} and stores {', '.join(_OUT_DTYPES)}, not {dtype} to {out}"
-    if problem["acc_dtype"] != ("int32" if dtype == "int8" else "fp32"):
+    if problem["acc_dtype"] != sums_dtype(problem):
         return "it sums in fp32, int8 in int32"
     if problem.dim("a_bytes") != 2 and problem["layout"] != "nt":
         return f"a wgmma of {dtype} takes both operands along K: layout nt, not {problem['layout']}"
@@ -41,15 +47,16 @@ def _supports(problem: Problem, target: Target) -> str | None:
 
 def _launch(problem: Problem, target: Target, values: Mapping[str, Any]) -> Launch:
     swap, cluster = bool(values["SWAP"]), int(values["CLUSTER_M"] * values["CLUSTER_N"] * values["CLUSTER_K"])
-    names = ("b", "a") if swap else ("a", "b")
+    names, read = ("b", "a") if swap else ("a", "b"), {x.name: x for x in operands(problem, aligned=True)}
     sharers = (values["CLUSTER_N"], values["CLUSTER_M"])
     blocks, lines = (values["BLOCK_M"], values["BLOCK_N"]), (LINE_BYTES, values["Q_LINE_BYTES"])
     maps = [
-        Argument(f"{role}_map", "map", tensor=_operand(problem, name, block, int(values["BLOCK_K"]), line, shared))
-        for role, name, block, line, shared in zip("pq", names, blocks, lines, sharers, strict=True)
+        Argument(f"{role}_map", "map", tensor=_map(read[name], block, int(values["BLOCK_K"]), width, shared))
+        for role, name, block, width, shared in zip("pq", names, blocks, lines, sharers, strict=True)
     ]
     if values["STORE"] != "direct":
-        maps.append(Argument("c_map", "map", tensor=_stored(problem, int(values["C_LINE_BYTES"]))))
+        line = int(values["C_LINE_BYTES"])
+        maps.append(Argument("c_map", "map", tensor=result(problem).tensor((64, line // 2), _SWIZZLES[line], "256B")))
     clusters, splits = int(values["clusters"]), int(values["splits"])
     workspace: dict[str, int] = {}
     if values["SPLIT_K"] > 1:
@@ -63,12 +70,12 @@ def _launch(problem: Problem, target: Target, values: Mapping[str, Any]) -> Laun
     grid = blocks_at_once * (cluster if splits == 1 else cluster // values["CLUSTER_K"])
     return Launch(
         "gemm_wgmma",
-        (*maps, Argument("c", "out_t *"), *epilogue_arguments(problem, "cuda"), *extra),
+        (*maps, *results(problem, "cuda"), *extra),
         (grid, 1, 1),
         block=(128 * (values["WARPGROUPS"] + 1), 1, 1),
         smem_bytes=int(values["smem_bytes"]),
-        before=copy_launches(problem),
-        workspace=workspace | {f"{name}_copy": size for name, size in copied(problem).items()},
+        before=tuple(_copy_launch(x) for x in read.values() if x.copied),
+        workspace=workspace | copies_bytes(*read.values()),
     )
 
 
@@ -79,40 +86,22 @@ def _programs(target: Target, values: Mapping[str, Any]) -> int:
     return int((count if values["PROGRAMS"] == "all" else count // 16 * 16) * values["RESIDENT"])
 
 
-def _operand(problem: Problem, name: str, block: int, block_k: int, line: int, shared: int) -> TensorMap:
-    """A or B as it lies in memory, in the boxes of one load: a line wide, the share of one block of a cluster high."""
-    letter, dtype = str(problem["layout"])["ab".index(name)], str(problem["dtype"])
-    element = DTYPE_BYTES[dtype]
-    size, k = problem.dim("m" if name == "a" else "n"), problem.dim("k")
-    along_k = letter == ("n" if name == "a" else "t")
-    shape = (size, k) if along_k else (k, size)
-    box = (block // shared, LINE_BYTES // element) if along_k else (block_k // shared, line // element)
-    row_bytes = pitch(problem, name)
-    buffer = f"{name}_copy" if name in copied(problem) else name
-    return _batched(problem, buffer, dtype, shape, box, f"{LINE_BYTES if along_k else line}B", row_bytes)
+def _map(read: Matrix, block: int, block_k: int, line: int, shared: int) -> TensorMap:
+    """Of A or B in the boxes of one load: a line wide, the share of one block of a cluster high."""
+    if read.dims[1] == "k":
+        return read.tensor((block // shared, LINE_BYTES // read.element), "128B", "256B")
+    return read.tensor((block_k // shared, line // read.element), _SWIZZLES[line], "256B")
 
 
-def _stored(problem: Problem, line: int) -> TensorMap:
-    shape, out = (problem.dim("m"), problem.dim("n")), str(problem["out_dtype"])
-    return _batched(problem, "c", out, shape, (64, line // 2), f"{line}B", shape[1] * 2)
-
-
-def _batched(
-    problem: Problem,
-    buffer: str,
-    dtype: str,
-    shape: tuple[int, ...],
-    box: tuple[int, ...],
-    swizzle: str,
-    row_bytes: int,
-) -> TensorMap:
-    batch = problem.dim("batch")
-    if batch > 1:
-        shape, box = (batch, *shape), (1, *box)
-    names: dict[str, Swizzle] = {"32B": "32B", "64B": "64B", "128B": "128B"}
-    return TensorMap.row_major(
-        buffer, dtype, shape, box, pitch_bytes=row_bytes, swizzle=names[swizzle], l2_promotion="256B"
+def _copy_launch(copy: Matrix) -> Launch:
+    """copy_rows(rows, copy, columns, pitch), one block a row."""
+    arguments = (
+        Argument(copy.name, "const in_t *"),
+        Argument(copy.array, "in_t *"),
+        Argument("columns", "i32", copy.columns),
+        Argument("pitch", "i32", copy.pitch_bytes // copy.element),
     )
+    return Launch("copy_rows", arguments, (copy.all_rows, 1, 1), block=(COPY_THREADS, 1, 1))
 
 
 _SEEDS = (

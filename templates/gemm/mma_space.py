@@ -3,35 +3,31 @@
 from __future__ import annotations
 
 from ...spaces.expressions import Expr, Operand, Symbol, as_expr
-from ...spaces.functions import in_, max_, where
+from ...spaces.functions import max_, where
 from ...spaces.parameters import choice, int_range, pow2
 from ...spaces.space import Space
 from ...spaces.symbols import problem, target
 from ..chips import SYSTEM_SMEM_BYTES
 from ..limits import (
     ADDRESSING_REGISTERS,
-    FULL_WAVES,
     MAX_REGISTERS_PER_THREAD,
-    SMALL_TILE,
+    MOST_PARTIAL_BYTES,
+    MOST_SPLIT_WAVES,
     WARP_THREADS,
     registers_a_thread_may_have,
     staged_smem_bytes,
 )
+from .layouts import along_k, row_bytes, unaligned
+from .tile_space import add_order, require_large
 
 CHUNK_BYTES, LINE_BYTES = 16, 128
-"""What one cp.async moves at most; and what rows of a copy begin at multiples of."""
+"""What one cp.async moves at most; and a line of memory."""
 
 STEP_BYTES = 32
 """Of K, that one mma multiplies, whatever the type. Source: PTX ISA, mma.m16n8k8 of tf32, k16 and k32."""
 
 SHARES = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64)
 """Of K, that blocks of one tile of C take."""
-
-MOST_SPLIT_WAVES = 4
-"""Blocks a multiprocessor past which the tiles alone, or fewer shares, fill the chip as well."""
-
-MOST_PARTIAL_BYTES = 256 << 20
-"""Of partial sums: several times the L2 that they should stay in."""
 
 COPY_THREADS, COPY_TURNS = 256, 4
 """Of a block that copies rows: words of 4 bytes, independent in one thread."""
@@ -42,15 +38,12 @@ def space() -> Space:
     s = Space("cuda_mma")
     sizes = (16, 32, 64, 96, 128, 192, 256)
     block_m, block_n = s.add(choice("BLOCK_M", *sizes, default=128), choice("BLOCK_N", *sizes, default=128))
-    a_rows, b_rows = where(_dealt("n"), 32, 16), where(_dealt("t"), 32, 16)  # that are loaded together
+    a_rows, b_rows = where(_dealt("a"), 32, 16), where(_dealt("b"), 32, 16)  # that are loaded together
     s.require((block_m == a_rows) | (block_m < problem.m * 2), "a tile of twice the rows computes padding")
     s.require((block_n == b_rows) | (block_n < problem.n * 2), "a tile of twice the columns computes padding")
     rows, columns = -(-problem.m // block_m), -(-problem.n // block_n)
     tiles = rows * columns * problem.batch
-    s.require(
-        (block_m * block_n >= SMALL_TILE) | (tiles <= target.sm_count * FULL_WAVES),
-        "small tiles read more than they compute, and so many are not needed to fill the chip",
-    )
+    require_large(s, block_m * block_n, tiles)
     warps_m, warps_n = s.add(pow2("WARPS_M", 1, 8, default=2), pow2("WARPS_N", 1, 8, default=2))
     warps = warps_m * warps_n
     s.require(block_m % (warps_m * a_rows) == 0, "a warp has whole products of 16 rows, or pairs of them")
@@ -61,8 +54,7 @@ def space() -> Space:
     k_bytes = block_k * problem.a_bytes
     s.require((k_bytes >= STEP_BYTES) & (k_bytes <= 2 * LINE_BYTES), "a turn multiplies 32 bytes of K at a time")
     s.require((k_bytes == STEP_BYTES) | (block_k < problem.k * 2), "a tile of twice the depth computes padding")
-    a_row = where(_along_k("n"), block_k, block_m) * problem.a_bytes
-    b_row = where(_along_k("t"), block_k, block_n) * problem.a_bytes
+    a_row, b_row = row_bytes("a", block_m, block_k), row_bytes("b", block_n, block_k)
     for row in (a_row, b_row):
         s.require(threads * CHUNK_BYTES % row == 0, "the threads copy whole rows of a tile at a time")
     s.require((block_m + block_n) * k_bytes >= threads * CHUNK_BYTES, "most threads would copy nothing")
@@ -82,27 +74,17 @@ def space() -> Space:
         (smem + SYSTEM_SMEM_BYTES) * resident <= target.smem_per_block_bytes + SYSTEM_SMEM_BYTES,
         "the stages of A and B, and C, must fit shared memory",
     )
-    order, group = s.add(choice("ORDER", "m", "n"), pow2("GROUP", 1, 16, default=8))
-    s.require((order != "m") | (group == 1) | (group <= rows), "a group is no higher than the grid of tiles")
-    s.require((order != "n") | (group == 1) | (group <= columns), "a group is no wider than the grid of tiles")
-    s.require((rows > 1) & (columns > 1) | ((order == "m") & (group == 1)), "a single row of tiles has one order")
-    unaligned = s.add(choice("UNALIGNED", "copy", "direct"))
-    a_bytes = where(_along_k("n"), problem.k, problem.m) * problem.a_bytes  # of a row in memory
-    b_bytes = where(_along_k("t"), problem.k, problem.n) * problem.a_bytes
-    s.when((a_bytes % CHUNK_BYTES != 0) | (b_bytes % CHUNK_BYTES != 0), unaligned)
+    add_order(s, rows, columns)
+    way = s.add(choice("UNALIGNED", "copy", "direct"))
+    s.when(unaligned("a") | unaligned("b"), way)
     s.derive("COPY_THREADS", COPY_THREADS)
     s.derive("COPY_TURNS", COPY_TURNS)
     return s
 
 
-def _along_k(letter: str) -> Expr:
-    """Whether an operand's rows in memory go along K: A's where its letter is n, B's where it is t."""
-    return in_(problem.layout, "nn", "nt") if letter == "n" else in_(problem.layout, "nt", "tt")
-
-
-def _dealt(letter: str) -> Expr:
+def _dealt(name: str) -> Expr:
     """Whether an operand is loaded as it lies, since ldmatrix turns elements of 16 bits only: 32 rows at a time."""
-    return ~_along_k(letter) & (problem.a_bytes != 2)
+    return ~along_k(name) & (problem.a_bytes != 2)
 
 
 def _limit_registers(

@@ -13,24 +13,21 @@ from ..limits import (
     FULL_WAVES,
     MAX_REGISTERS_PER_THREAD,
     MAX_THREADS_PER_BLOCK,
+    MOST_SPLIT_WAVES,
     STATIC_SMEM_BYTES,
     WARP_THREADS,
+    WIDE_INDEX_ELEMENTS,
     covers_at_most_twice,
     registers_a_thread_may_have,
     tile_count,
 )
+from .layouts import largest_array
 
 LEVELS = ("double_buffered", "warp_tile", "vectorised", "registers", "shared", "coalesced", "naive")
 """From the highest down."""
 
 MOST_FOR_SMALL_TILES = 32 * 32
 """Elements of C that a block of one thread an element can have."""
-
-WIDE_INDEX_ELEMENTS = 2**31 - 2**16
-"""Elements of an operand from which offsets take 64 bits: 2^31, less what the last tile may reach past the edge."""
-
-MOST_SPLIT_WAVES = 4
-"""Blocks a multiprocessor past which the tiles alone, or fewer parts, fill the chip as well."""
 
 LEAST_TURNS = 4
 """Of a part of K, or its first and last tile are most of it."""
@@ -52,8 +49,7 @@ def space() -> Space:
     _add_staging(s, level, block_m, block_n, threads)
     _add_warps(s, level, block_m, block_n, thread_m, thread_n)
     _add_buffers(s, level, thread_m, thread_n, threads)
-    elements = max_(problem.m * problem.k, problem.k * problem.n, problem.m * problem.n)
-    s.derive("wide_index", elements >= WIDE_INDEX_ELEMENTS)
+    s.derive("wide_index", largest_array() >= WIDE_INDEX_ELEMENTS)  # of one batch
     return s
 
 

@@ -7,8 +7,17 @@ from ...spaces.functions import ceil_div, in_, max_, min_, where
 from ...spaces.parameters import choice, int_range, pow2
 from ...spaces.space import Space
 from ...spaces.symbols import problem, target
-from ..limits import ADDRESSING_REGISTERS, MIN_SUMS_PER_WARP, WARP_THREADS, staged_smem_bytes, sums_per_thread
+from ..limits import (
+    ADDRESSING_REGISTERS,
+    MIN_SUMS_PER_WARP,
+    WARP_THREADS,
+    WIDE_INDEX_ELEMENTS,
+    WITHOUT_TMA,
+    staged_smem_bytes,
+    sums_per_thread,
+)
 from ..tensor_map import ALIGNED_BYTES, MAX_BOX_DIM
+from . import layouts
 from .epilogue import SCALED_BLOCK
 
 MOST_THIN = 64
@@ -30,11 +39,6 @@ MOST_WAVES, MOST_VECTOR_WAVES = 8, 16
 SPLITS = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 14, 16, 20, 22, 24, 28, 32, 33, 44, 48, 64, 66)
 """Powers of two, and what fills 108, 132 or 148 multiprocessors with a few strips."""
 
-WITHOUT_TMA = ("sm_80", "sm_86", "sm_87", "sm_88", "sm_89")
-
-WIDE_INDEX_ELEMENTS = 2**31 - 2**16
-"""Elements of an array from which offsets take 64 bits: 2^31, less what the last tile may reach past the edge."""
-
 BARRIER_BYTES = 2048
 """Shared memory at most, beside the stages: barriers, and where a descriptor's tiles are aligned."""
 
@@ -44,7 +48,7 @@ def space() -> Space:
     s = Space("triton_skinny")
     of_n = problem.m <= problem.n  # the streamed operand is B
     wide, thin = where(of_n, problem.n, problem.m), min_(problem.m, problem.n)
-    along_k = where(of_n, in_(problem.layout, "nt", "tt"), in_(problem.layout, "nn", "nt"))
+    along_k = where(of_n, layouts.along_k("b"), layouts.along_k("a"))
     # What a dot multiplies: the strip from the left, 64 rows by four warps, or from the right; or no dot at all.
     product = s.add(choice("PRODUCT", "wide", "thin", "vector"))
     vector = product == "vector"
@@ -73,8 +77,7 @@ def space() -> Space:
     s.require(num_stages <= ceil_div(turns, split), "stages past the end of a part of K stay empty")
     _require_room(s, vector, product, block_w, block_k, num_warps, num_stages, thin_block, ceil_div(turns, split))
     _add_loads(s, vector, of_n, along_k, row, block_w, block_k, thin_block, num_warps, num_stages)
-    elements = max_(problem.m * problem.k, problem.k * problem.n, problem.m * problem.n) * problem.batch
-    s.derive("wide_index", elements >= WIDE_INDEX_ELEMENTS)
+    s.derive("wide_index", layouts.largest_array() * problem.batch >= WIDE_INDEX_ELEMENTS)
     return s
 
 
@@ -153,7 +156,7 @@ def _add_loads(
     by_tma = s.derive("by_tma", loads != "pointer")
     s.when(vector & (num_stages == 1), eviction)  # asynchronous copies have no such hint: PTX of Triton 3.6
     s.require(~vector | (loads != "tma"), "a vector is loaded by pointers, beside whatever tile")
-    thin_along_k = where(of_n, in_(problem.layout, "nn", "nt"), in_(problem.layout, "nt", "tt"))
+    thin_along_k = where(of_n, layouts.along_k("a"), layouts.along_k("b"))
     thin_row = where(thin_along_k, problem.k, min_(problem.m, problem.n)) * problem.a_bytes
     least = 2 * ALIGNED_BYTES
     s.require(~by_tma | ~in_(target.arch, *WITHOUT_TMA), "TMA came with sm_90")

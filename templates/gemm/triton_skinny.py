@@ -11,43 +11,20 @@ from typing import Any
 
 from ...spaces.problems import Problem
 from ...spaces.targets import Gpu, Target
+from ..chips import capability
 from ..template import Argument, KernelTemplate, Launch
-from ..tensor_map import TRITON_DTYPES, TensorMap
-from .epilogue import epilogue_arguments
-from .op import OP
+from .launches import results, sizes, triton_options
+from .operands import operands
+from .refusals import TENSOR_ARCH, TMA_ARCH, other_types
 from .skinny_space import MOST_THIN, space
 from .skinny_work import work
 
-OLDEST_ARCH, FP8_ARCH = 80, 89
-"""Compute capability times ten: asynchronous copies came with sm_80, products of fp8 with sm_89."""
-
-_FLOATS = ("bf16", "fp16", "fp32", "fp8e4m3", "fp8e5m2")
-_OUT_DTYPES: Mapping[str, tuple[str, ...]] = {
-    **dict.fromkeys(("bf16", "fp16", "fp32", "tf32", "tf32x3", "fp8e4m3", "fp8e5m2"), _FLOATS),
-    "int8": ("int32", "bf16", "fp16", "fp32"),
-}
-
 
 def _supports(problem: Problem, target: Target) -> str | None:
-    if not isinstance(target.device, Gpu) or _arch(target.device) < OLDEST_ARCH:
-        return f"it runs on a GPU of sm_{OLDEST_ARCH} or later"
-    dtype, out = str(problem["dtype"]), str(problem["out_dtype"])
-    if dtype not in _OUT_DTYPES:
-        return f"it computes {', '.join(_OUT_DTYPES)}, not {dtype}"
-    if "fp8" in dtype + out and _arch(target.device) < FP8_ARCH:
-        return f"it computes fp8 on a GPU of sm_{FP8_ARCH} or later"
-    if out not in _OUT_DTYPES[dtype]:
-        return f"of {dtype} it stores {', '.join(_OUT_DTYPES[dtype])}, not {out}"
-    summed = "int32" if dtype == "int8" else "fp32"
-    if problem["acc_dtype"] != summed:
-        return f"it sums {dtype} in {summed}, not in {problem['acc_dtype']}"
-    if min(problem.dim("m"), problem.dim("n")) > MOST_THIN:
+    reason = other_types(problem, target, TENSOR_ARCH)
+    if reason is None and min(problem.dim("m"), problem.dim("n")) > MOST_THIN:
         return f"it computes up to {MOST_THIN} rows or columns, not {problem['m']} and {problem['n']}"
-    return None
-
-
-def _arch(device: Gpu) -> int:
-    return int(device.arch.removeprefix("sm_").rstrip("af"))
+    return reason
 
 
 def _launch(problem: Problem, target: Target, values: Mapping[str, Any]) -> Launch:
@@ -58,15 +35,9 @@ def _launch(problem: Problem, target: Target, values: Mapping[str, Any]) -> Laun
     shared = (Argument("partials", summed), Argument("arrivals", "*i32")) if split > 1 else ()
     return Launch(
         "gemm_skinny",
-        (
-            *_operands(problem, values),
-            Argument("c", f"*{TRITON_DTYPES[str(problem['out_dtype'])]}"),
-            *epilogue_arguments(problem, "triton"),
-            *shared,
-            *(Argument(letter.upper(), "i32", problem.dim(letter)) for letter in "mnk"),
-        ),
+        (*_inputs(problem, values), *results(problem, "triton"), *shared, *sizes(problem)),
         (tiles * split, batch, 1),
-        {name: values[name] for name in ("num_warps", "num_stages")},
+        triton_options(values),
         workspace={"partials": sums * split * 4, "arrivals": batch * tiles * 4} if split > 1 else {},
     )
 
@@ -76,22 +47,12 @@ def _wide(problem: Problem) -> str:
     return "n" if problem.dim("m") <= problem.dim("n") else "m"
 
 
-def _operands(problem: Problem, values: Mapping[str, Any]) -> tuple[Argument, Argument]:
+def _inputs(problem: Problem, values: Mapping[str, Any]) -> tuple[Argument, ...]:
     """A and B: descriptors or pointers."""
-    wide, dtype = _wide(problem), str(problem["dtype"])
+    wide, loads = _wide(problem), values["LOADS"]
     blocks = {"m": values["thin_block"], "n": values["thin_block"], "k": values["BLOCK_K"], wide: values["BLOCK_W"]}
-    shapes = {buffer.name: buffer.shape for buffer in OP.buffers(problem)}
-    layout, loads = str(problem["layout"]), values["LOADS"]
-
-    def operand(name: str, dims: str, streamed: bool) -> Argument:
-        if loads == "pointer" or (loads == "mixed" and not streamed):
-            return Argument(name, f"*{TRITON_DTYPES[dtype]}")
-        tensor = TensorMap.row_major(name, dtype, shapes[name])
-        lead = (1,) * (len(shapes[name]) - 2)
-        return Argument(name, tensor.triton_type(*lead, *(blocks[dim] for dim in dims)), tensor=tensor)
-
-    a = operand("a", "mk" if layout[0] == "n" else "km", wide == "m")
-    return a, operand("b", "kn" if layout[1] == "n" else "nk", wide == "n")
+    by_tma = {"tma": "mn", "mixed": wide, "pointer": ""}[loads]  # those with rows or columns along these
+    return tuple(x.pointer() if set(x.dims).isdisjoint(by_tma) else x.descriptor(blocks) for x in operands(problem))
 
 
 _DOTS = (
@@ -138,7 +99,7 @@ def _seeds(problem: Problem, target: Target) -> list[dict[str, Any]]:
     wide, element = _wide(problem), problem.dim("a_bytes")
     size, sms = problem.dim(wide) * problem.dim("batch"), target.device.sm_count
     along_k = problem["layout"] in (("nt", "tt") if wide == "n" else ("nn", "nt"))
-    streamed = "pointer" if _arch(target.device) < 90 else "tma"
+    streamed = "pointer" if capability(target.device) < TMA_ARCH else "tma"
     guesses: list[dict[str, Any]] = []
     if min(problem.dim("m"), problem.dim("n")) <= 4 and problem["scales"] != "block128":
         names = ("BLOCK_W", "BLOCK_K", "num_stages", "num_warps", "SUMMED")

@@ -17,29 +17,18 @@ from ...spaces.problems import Problem
 from ...spaces.space import Space
 from ...spaces.symbols import problem, target
 from ...spaces.targets import Gpu, Target
+from ..limits import MOST_PARTIAL_BYTES, MOST_SPLIT_WAVES
 from ..template import Argument, KernelTemplate, Launch
 from ..tensor_map import TRITON_DTYPES
-from .split_tiles import (
-    add_tiles,
-    copies,
-    copies_bytes,
-    likely_loads,
-    operands,
-    refusal,
-    results,
-    sizes,
-    sums_dtype,
-)
+from .copies import triton_copies
+from .launches import results, sizes, tiles_of, triton_options
+from .operands import copies_bytes
+from .refusals import sums_dtype
+from .split_tiles import add_tiles, fewest_tiles, fitting_tiles, inputs, read, refusal, tile_seed
 from .splitk_work import work
 
 PARTS = (2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 16, 20, 22, 24, 32, 33, 44, 48, 64, 66, 96, 128)
 """Powers of two, and what fills 108, 132 or 148 multiprocessors with a few tiles."""
-
-MOST_WAVES = 4
-"""Programs a multiprocessor past which the tiles alone, or fewer parts, fill the chip as well."""
-
-MOST_PARTIAL_BYTES = 256 << 20
-"""Of partial sums: several times the L2 that they should stay in."""
 
 MOST_FOR_ONE = 8
 """Parts that a single program is guessed to add up as fast as a second kernel starts."""
@@ -57,7 +46,9 @@ def _space() -> Space:
         (parts * 2 <= tiles.turns) | (tiles.block_k <= 32) | (tiles.turns < 8),
         "parts of a single deep turn cost more to add up than to multiply",
     )
-    s.require(tiles.count * parts <= target.sm_count * MOST_WAVES, "so many parts are not needed to fill the chip")
+    s.require(
+        tiles.count * parts <= target.sm_count * MOST_SPLIT_WAVES, "so many parts are not needed to fill the chip"
+    )
     partial_bytes = tiles.count * tiles.block_m * tiles.block_n * parts * 4
     s.require((reduce == "atomic") | (partial_bytes <= MOST_PARTIAL_BYTES), "partial sums must stay near the L2 cache")
     plain = (problem.scales == "none") & (problem.epilogue == "none")
@@ -89,9 +80,8 @@ def _supports(problem: Problem, target: Target) -> str | None:
     if reason is not None:
         return reason
     assert isinstance(target.device, Gpu)
-    m, n = problem.dim("m"), problem.dim("n")
-    tiles = min(-(-m // high) * -(-n // wide) for high, wide in ((128, 256), (256, 128)))  # more sums fit no registers
-    if 2 * tiles > target.device.sm_count * MOST_WAVES:
+    tiles = fewest_tiles(problem)
+    if 2 * tiles > target.device.sm_count * MOST_SPLIT_WAVES:
         return f"its {tiles:,} largest tiles fill {target.device.sm_count} multiprocessors without splitting K"
     return None
 
@@ -99,12 +89,12 @@ def _supports(problem: Problem, target: Target) -> str | None:
 def _launch(problem: Problem, target: Target, values: Mapping[str, Any]) -> Launch:
     reduce, parts, finishing = values["REDUCE"], values["PARTS"], values["finishing"]
     tile_sums = values["BLOCK_M"] * values["BLOCK_N"]
-    tiles = -(-problem.dim("m") // values["BLOCK_M"]) * -(-problem.dim("n") // values["BLOCK_N"])
+    tiles = tiles_of(problem, values)
     partials = Argument("partials", f"*{TRITON_DTYPES[sums_dtype(problem)]}")
-    taken, written, counted = operands(problem, values), results(problem), sizes(problem)
-    options = {name: values[name] for name in ("num_warps", "num_stages")}
-    grid, before = (tiles * parts, 1, 1), copies(problem, values)
-    workspace = copies_bytes(problem, values)
+    taken, written, counted = inputs(problem, values), results(problem, "triton"), sizes(problem)
+    options = triton_options(values)
+    grid, before = (tiles * parts, 1, 1), triton_copies(*read(problem, values))
+    workspace = copies_bytes(*read(problem, values))
     if reduce == "atomic" and not finishing:
         split = Launch("gemm_split", (*taken, *written, *counted), grid, options)
         return _in_place(problem, split, before, workspace)
@@ -153,7 +143,7 @@ def _seeds(problem: Problem, target: Target) -> list[dict[str, Any]]:
     """Tiles that fit the problem, in as many parts as make one wave of programs or two; each way to add them up."""
     assert isinstance(target.device, Gpu)
     m, n = problem.dim("m"), problem.dim("n")
-    fitting = [tile for tile in _TILES if tile[0] < 2 * max(m, 16) and tile[1] < 2 * max(n, 16)] or [_TILES[-1]]
+    fitting = fitting_tiles(problem, _TILES)
     highest = max(tile[0] for tile in fitting)
     guesses = []
     # One program takes long to add up many parts: that is a whole chip's work.
@@ -163,7 +153,7 @@ def _seeds(problem: Problem, target: Target) -> list[dict[str, Any]]:
         for tile in fitting:
             rows, columns = -(-m // tile[0]), -(-n // tile[1])
             parts = max(target.device.sm_count * waves // (rows * columns), 2)
-            if tile[0] * 2 >= highest and rows * columns * parts <= target.device.sm_count * MOST_WAVES:
+            if tile[0] * 2 >= highest and rows * columns * parts <= target.device.sm_count * MOST_SPLIT_WAVES:
                 guesses.append(_seed(problem, target, tile, parts, reduce))
     return guesses or [_seed(problem, target, max(fitting, key=lambda tile: tile[0] * tile[1]), 2, "last")]
 
@@ -171,9 +161,7 @@ def _seeds(problem: Problem, target: Target) -> list[dict[str, Any]]:
 def _seed(problem: Problem, target: Target, tile: tuple[int, ...], parts: int, reduce: str) -> dict[str, Any]:
     """With the parameters that are there: another one would count as a difference."""
     rows, columns = -(-problem.dim("m") // tile[0]), -(-problem.dim("n") // tile[1])
-    guess: dict[str, Any] = dict(zip(("BLOCK_M", "BLOCK_N", "BLOCK_K", "num_stages", "num_warps"), tile, strict=True))
-    guess["BLOCK_K"] = min(tile[2] * 2 // problem.dim("a_bytes"), 256)
-    guess |= {"LOADS": likely_loads(problem, target), "REDUCE": reduce}
+    guess = tile_seed(problem, target, tile) | {"REDUCE": reduce}
     guess["REDUCE_BLOCK"] = min(tile[4] * 512, tile[0] * tile[1]) if reduce == "last" else 1024
     turns = -(-problem.dim("k") // guess["BLOCK_K"])
     guess["PARTS"] = max(known for known in PARTS if known <= max(min(parts, turns // 2), 2))

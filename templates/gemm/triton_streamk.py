@@ -22,8 +22,13 @@ from ...spaces.symbols import target
 from ...spaces.targets import Gpu, Target
 from ..template import Argument, KernelTemplate, Launch
 from ..tensor_map import TRITON_DTYPES
-from .split_tiles import add_tiles, copies, copies_bytes, likely_loads, operands, refusal, results, sizes, sums_dtype
+from .copies import triton_copies
+from .launches import results, sizes, triton_options
+from .operands import copies_bytes
+from .refusals import sums_dtype
+from .split_tiles import add_tiles, fewest_tiles, fitting_tiles, inputs, read, refusal, tile_seed
 from .streamk_work import work
+from .tile_space import add_order
 
 MOST_WAVES = 16
 """Past which what a last wave leaves idle is small."""
@@ -51,11 +56,7 @@ def _space() -> Space:
     s.require(reduce_block <= tiles.block_m * tiles.block_n, "no more than a tile is added up at a time")
     s.require(reduce_block >= tiles.num_warps * 128, "every thread adds up 16 bytes")
     s.require(reduce_block <= tiles.num_warps * 1024, "sums and loads must fit the registers")
-    order, group = s.add(choice("ORDER", "m", "n"), pow2("GROUP", 1, 16, default=8))
-    s.require((order != "m") | (group == 1) | (group <= tiles.rows), "a group is no higher than the grid of tiles")
-    s.require((order != "n") | (group == 1) | (group <= tiles.columns), "a group is no wider than the grid of tiles")
-    single = (tiles.rows == 1) | (tiles.columns == 1)
-    s.require(~single | ((order == "m") & (group == 1)), "a single row of tiles has one order")
+    add_order(s, tiles.rows, tiles.columns)
     return s
 
 
@@ -65,7 +66,7 @@ def _supports(problem: Problem, target: Target) -> str | None:
         return reason
     assert isinstance(target.device, Gpu)
     m, n, programs = problem.dim("m"), problem.dim("n"), target.device.sm_count
-    tiles = min(-(-m // high) * -(-n // wide) for high, wide in ((128, 256), (256, 128)))  # more sums fit no registers
+    tiles = fewest_tiles(problem)
     if tiles > MOST_WAVES * programs:
         return f"its {tiles:,} largest tiles are so many that a last wave of {programs} is a small part of them"
     turns = -(-problem.dim("k") // 16) * -(-m // 16) * -(-n // 16)
@@ -77,16 +78,22 @@ def _supports(problem: Problem, target: Target) -> str | None:
 def _launch(problem: Problem, target: Target, values: Mapping[str, Any]) -> Launch:
     programs = values["programs"]
     partials = Argument("partials", f"*{TRITON_DTYPES[sums_dtype(problem)]}")
-    arguments = (*operands(problem, values), *results(problem), partials, Argument("arrivals", "*i32"), *sizes(problem))
+    arguments = (
+        *inputs(problem, values),
+        *results(problem, "triton"),
+        partials,
+        Argument("arrivals", "*i32"),
+        *sizes(problem),
+    )
     tile_bytes = values["BLOCK_M"] * values["BLOCK_N"] * 4
     workspace = {"partials": 2 * programs * tile_bytes, "arrivals": 4 * values["streamed"]}
     return Launch(
         "gemm_stream",
         arguments,
         (programs, 1, 1),
-        {name: values[name] for name in ("num_warps", "num_stages")},
-        before=copies(problem, values),
-        workspace=copies_bytes(problem, values) | workspace,
+        triton_options(values),
+        before=triton_copies(*read(problem, values)),
+        workspace=copies_bytes(*read(problem, values)) | workspace,
     )
 
 
@@ -110,7 +117,7 @@ def _seeds(problem: Problem, target: Target) -> list[dict[str, Any]]:
     """Tiles that fit the problem, one program a multiprocessor; one wave streamed, then two."""
     assert isinstance(target.device, Gpu)
     m, n = problem.dim("m"), problem.dim("n")
-    fitting = [tile for tile in _TILES if tile[0] < 2 * max(m, 16) and tile[1] < 2 * max(n, 16)] or [_TILES[-1]]
+    fitting = fitting_tiles(problem, _TILES)
     highest = max(tile[0] for tile in fitting)
     likely = [tile for tile in fitting if tile[0] * 2 >= min(highest, 128)]
     tiles = {tile: -(-m // tile[0]) * -(-n // tile[1]) for tile in likely}
@@ -126,9 +133,7 @@ def _seed(problem: Problem, target: Target, tile: tuple[int, ...], streamed: int
     """With the parameters that are there: another one would count as a difference."""
     assert isinstance(target.device, Gpu)
     rows, columns = -(-problem.dim("m") // tile[0]), -(-problem.dim("n") // tile[1])
-    guess: dict[str, Any] = dict(zip(("BLOCK_M", "BLOCK_N", "BLOCK_K", "num_stages", "num_warps"), tile, strict=True))
-    guess["BLOCK_K"] = min(tile[2] * 2 // problem.dim("a_bytes"), 256)
-    guess |= {"LOADS": likely_loads(problem, target), "PER_SM": 1, "STREAMED": streamed}
+    guess = tile_seed(problem, target, tile) | {"PER_SM": 1, "STREAMED": streamed}
     group = 1 if 1 in (rows, columns) else max(height for height in (1, 2, 4, 8) if height <= rows)
     guess |= {"REDUCE_BLOCK": min(tile[4] * 512, tile[0] * tile[1]), "ORDER": "m", "GROUP": group}
     if rows * columns // target.device.sm_count >= streamed:

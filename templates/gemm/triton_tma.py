@@ -12,69 +12,47 @@ from typing import Any
 from ...spaces.problems import DTYPE_BYTES, Problem
 from ...spaces.targets import Gpu, Target
 from ..template import Argument, KernelTemplate, Launch
-from ..tensor_map import ALIGNED_BYTES, TRITON_DTYPES, TensorMap
 from .epilogue import epilogue_arguments
-from .op import OP
-from .triton_tma_operands import operands
+from .launches import sizes, triton_options
+from .operands import copies_bytes, result
+from .refusals import STORED, TMA_ARCH, other_types
+from .triton_tma_operands import laid_out, read
 from .triton_tma_space import space
 from .triton_tma_work import work
 
-OLDEST_ARCH = 90
-"""Compute capability times ten: TMA came with sm_90."""
-
-_FLOATS = ("bf16", "fp16", "fp32", "fp8e4m3", "fp8e5m2")
-_OUT_DTYPES: Mapping[str, tuple[str, ...]] = {
-    **dict.fromkeys(("bf16", "fp16", "tf32", "tf32x3", "fp8e4m3", "fp8e5m2"), _FLOATS),
-    "int8": ("int32", "bf16", "fp16", "fp32"),
-}
+_STORED = {dtype: out for dtype, out in STORED.items() if dtype != "fp32"}
 
 
 def _supports(problem: Problem, target: Target) -> str | None:
-    if not isinstance(target.device, Gpu) or int(target.device.arch.removeprefix("sm_")) < OLDEST_ARCH:
-        return f"it runs on a GPU of sm_{OLDEST_ARCH} or later"
-    dtype, out = str(problem["dtype"]), str(problem["out_dtype"])
-    if dtype not in _OUT_DTYPES:
-        return f"it computes {', '.join(_OUT_DTYPES)}, not {dtype}"
-    if out not in _OUT_DTYPES[dtype]:
-        return f"of {dtype} it stores {', '.join(_OUT_DTYPES[dtype])}, not {out}"
-    summed = "int32" if dtype == "int8" else "fp32"
-    if problem["acc_dtype"] != summed:
-        return f"it sums {dtype} in {summed}, not in {problem['acc_dtype']}"
-    if problem["scales"] == "block128" and not dtype.startswith("fp8"):
-        return f"it scales blocks of fp8, not of {dtype}"
-    return None
+    reason = other_types(problem, target, TMA_ARCH, _STORED)
+    if reason is None and problem["scales"] == "block128" and not str(problem["dtype"]).startswith("fp8"):
+        return f"it scales blocks of fp8, not of {problem['dtype']}"
+    return reason
 
 
 def _launch(problem: Problem, target: Target, values: Mapping[str, Any]) -> Launch:
-    a, b = operands(problem, values)
+    reads = read(problem, values)
     block = {letter: values[f"BLOCK_{letter.upper()}"] for letter in "mnk"}
-    a_along_k = problem["layout"] in ("nn", "nt") or a.way == "turn"
-    b_along_k = problem["layout"] in ("nt", "tt") or b.way == "turn"
     arguments = (
-        a.argument(*((block["m"], block["k"]) if a_along_k else (block["k"], block["m"]))),
-        b.argument(*((block["n"], block["k"]) if b_along_k else (block["k"], block["n"]))),
+        *(x.descriptor(block) for x in reads),
         _c_argument(problem, values),
         *epilogue_arguments(problem, "triton"),
-        *(Argument(letter.upper(), "i32", problem.dim(letter)) for letter in "mnk"),
+        *sizes(problem),
     )
     return Launch(
         "gemm_tma",
         arguments,
         (values["programs"], 1, 1),
-        {name: values[name] for name in ("num_warps", "num_stages")},
-        before=(*a.before(values), *b.before(values)),
-        workspace={**a.workspace, **b.workspace},
+        triton_options(values),
+        before=laid_out(problem, values),
+        workspace=copies_bytes(*reads),
     )
 
 
 def _c_argument(problem: Problem, values: Mapping[str, Any]) -> Argument:
-    out = str(problem["out_dtype"])
-    if values["STORE"] == "pointer":
-        return Argument("c", f"*{TRITON_DTYPES[out]}")
-    tensor = TensorMap.row_major("c", out, OP.buffers(problem)[-1].shape)
-    lead = (1,) * (len(tensor.shape) - 2)
+    c = result(problem)
     part = values["BLOCK_N"] // values["EPILOGUE_PARTS"]
-    return Argument("c", tensor.triton_type(*lead, values["BLOCK_M"], part), tensor=tensor)
+    return c.pointer() if values["STORE"] == "pointer" else c.descriptor({"m": values["BLOCK_M"], "n": part})
 
 
 _SEEDS = (
@@ -107,8 +85,7 @@ def _seeds(problem: Problem, target: Target) -> list[dict[str, Any]]:
     assert isinstance(target.device, Gpu)
     names = ("BLOCK_M", "BLOCK_N", "BLOCK_K", "num_stages", "num_warps", "EPILOGUE_PARTS", "PROGRAMS", "LOOP")
     m, n, batch = (problem.dim(name) for name in ("m", "n", "batch"))
-    aligned = n * DTYPE_BYTES[str(problem["out_dtype"])] % ALIGNED_BYTES == 0
-    rest = {"ORDER": "m", "GROUP": 8, "TURNING": "again", "STORE": "tma" if aligned else "pointer"}
+    rest = {"ORDER": "m", "GROUP": 8, "TURNING": "again", "STORE": "pointer" if result(problem).unaligned else "tma"}
     rest |= {"PROMOTE": "never", "TURN": "before"}
     seeds, cost = [], []
     for shape in _SEEDS:

@@ -16,10 +16,10 @@ from ...spaces.symbols import problem, target
 from ..chips import SYSTEM_SMEM_BYTES
 from ..limits import (
     ADDRESSING_REGISTERS,
-    FULL_WAVES,
     MIN_SUMS_PER_WARP,
-    SMALL_TILE,
+    MOST_SUMS_BESIDE_OTHERS,
     WARP_THREADS,
+    WIDE_INDEX_ELEMENTS,
     covers_at_most_twice,
     registers_a_thread_may_have,
     staged_smem_bytes,
@@ -27,28 +27,20 @@ from ..limits import (
     tile_count,
 )
 from ..tensor_map import ALIGNED_BYTES
+from .copies import COPY_BLOCK
 from .epilogue import SCALED_BLOCK
+from .layouts import along_k, largest_array, unaligned
+from .operands import LINE_BYTES
+from .tile_space import require_large
 
 WARP_ROWS = 16
 """Rows of a tile that a warp multiplies at a time. Source: PTX ISA, wgmma: 64 rows of four warps."""
-
-MOST_SUMS_BESIDE_OTHERS = 64
-"""Sums of a thread that needs as many registers again: with 128 it spilled 92 to 928 bytes."""
 
 REGISTERS_BESIDE_SUMS = 64
 """Of a thread, at most, where sums are only stored: 90 registers for 64 sums, 154 to 179 for 128."""
 
 BARRIER_BYTES, SCALE_BYTES = 32, 4
 """Shared memory at most: for the barriers of a stage, and for each row and column that has a scale or a bias."""
-
-LINE_BYTES = 128
-"""What rows of a copy begin at multiples of."""
-
-COPY_BLOCK = 1024
-"""Elements one block copies: eight independent loads a thread of four warps."""
-
-WIDE_INDEX_ELEMENTS = 2**31 - 2**16
-"""Elements of an array from which offsets take 64 bits: 2^31, less what the last tile may reach past the edge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +61,7 @@ class _Choices:
 def space() -> Space:
     """Of any problem the template supports."""
     s = Space("triton_tma")
-    along_k = in_(problem.dtype, "tf32", "int8", "fp8e4m3", "fp8e5m2")
+    only_along_k = in_(problem.dtype, "tf32", "int8", "fp8e4m3", "fp8e5m2")
     blockwise = problem.scales == "block128"
     block_m, block_n, num_warps = s.add(pow2("BLOCK_M", 64, 256), pow2("BLOCK_N", 16, 256), pow2("num_warps", 4, 8))
     block_k, num_stages = s.add(pow2("BLOCK_K", 32, 256), int_range("num_stages", 2, 7, default=3))
@@ -82,10 +74,7 @@ def space() -> Space:
     )
 
     tiles = s.derive("tiles", tile_count(problem.m, problem.n, block_m, block_n) * problem.batch)
-    s.require(
-        (block_m * block_n >= SMALL_TILE) | (tiles <= target.sm_count * FULL_WAVES),
-        "small tiles read more than they compute, and so many are not needed to fill the chip",
-    )
+    require_large(s, block_m * block_n, tiles)
     programs = s.add(choice("PROGRAMS", "tiles", "sms", "sms_16", "sms_x2"))  # one a tile, or so many that stay
     loop = s.add(choice("LOOP", "nested", "flat", "carried"))  # over tiles and K: two; one; one that counts tiles twice
     s.when(programs != "tiles", loop)
@@ -119,20 +108,17 @@ def space() -> Space:
     )
     # What is multiplied along K only, and lies across: turned by a kernel before, or inside, tile by tile.
     turn = s.add(choice("TURN", "before", "inside"))
-    s.when(along_k & (problem.layout != "nt"), turn)
+    s.when(only_along_k & (problem.layout != "nt"), turn)
 
     staged = staged_smem_bytes(block_m, block_n, block_k, num_stages, num_stages, problem.a_bytes)
     by = _Choices(block_m, block_n, block_k, num_warps, sums, programs, loop, parts, store)
     staged += num_stages * BARRIER_BYTES + SCALE_BYTES * (block_m + block_n)
     residual = where(problem.has_residual, block_m * part * max_(problem.c_bytes, 2), 0)
     _require_smem(s, by, staged, block_m * part * problem.c_bytes, residual)
-    across = {"a": in_(problem.layout, "tn", "tt"), "b": in_(problem.layout, "nn", "tn")}
-    columns = {"a": where(across["a"], problem.m, problem.k), "b": where(across["b"], problem.n, problem.k)}
-    for name in "ab":
-        s.derive(f"{name}_turns", along_k & across[name])
-        s.derive(f"{name}_unaligned", columns[name] * problem.a_bytes % ALIGNED_BYTES != 0)
-    elements = max_(problem.m * problem.k, problem.k * problem.n, problem.m * problem.n) * problem.batch
-    s.derive("wide_index", elements >= WIDE_INDEX_ELEMENTS)
+    for name, along in (("a", along_k("a")), ("b", along_k("b"))):
+        s.derive(f"{name}_turns", only_along_k & ~along)
+        s.derive(f"{name}_unaligned", unaligned(name))
+    s.derive("wide_index", largest_array() * problem.batch >= WIDE_INDEX_ELEMENTS)
     s.derive("line", LINE_BYTES // problem.a_bytes)  # elements
     s.derive("COPY_BLOCK", COPY_BLOCK)
     s.derive("TURN_BLOCK", where(problem.a_bytes == 1, 128, 64))  # the edge of a square that one block turns

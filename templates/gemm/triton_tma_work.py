@@ -13,6 +13,7 @@ from ..chips import SMEM_BYTES_A_CLOCK, Floats, multiprocessor, resident_blocks
 from ..columns import Columns
 from ..limits import ADDRESSING_REGISTERS, WARP_THREADS
 from ..roofline import Work
+from .operands import operands
 from .tile_work import LAUNCH_US, LOAD_CLOCKS, START_CLOCKS, START_SHARE, TURN_CLOCKS, read_bytes
 
 STORE_SHARE = 0.25
@@ -72,15 +73,12 @@ def work(problem: Problem, target: Target, of: Columns) -> Work:
 
 def _turned(problem: Problem, of: Columns) -> tuple[Floats, Floats]:
     """Whether tiles are turned inside, and bytes moved before by copies and turns."""
-    m, n, k, batch = (problem.dim(name) for name in ("m", "n", "k", "batch"))
-    layout, element = str(problem["layout"]), DTYPE_BYTES[str(problem["dtype"])]
     along_k = str(problem["dtype"]) in ("tf32", "int8", "fp8e4m3", "fp8e5m2")
     before, inside = np.zeros(len(of["TURN"])), np.zeros(len(of["TURN"]), dtype=bool)
-    for size, columns, across in ((m * k, k if layout[0] == "n" else m, layout[0] == "t"),
-                                  (k * n, n if layout[1] == "n" else k, layout[1] == "n")):  # fmt: skip
-        turns = along_k and across
-        moved = 2.0 * batch * size * element
-        copied = moved if columns * element % 16 else 0.0
+    for x, rows in zip(operands(problem), "mn", strict=True):
+        turns = along_k and x.dims[0] != rows
+        moved = 2.0 * x.all_rows * x.row_bytes
+        copied = moved if x.unaligned else 0.0
         before = before + (np.where(of["TURN"] == "before", moved, copied) if turns else copied)
         inside = inside | (turns & (of["TURN"] == "inside"))
     return inside, before

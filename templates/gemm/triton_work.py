@@ -11,6 +11,7 @@ from ..chips import SMEM_BYTES_A_CLOCK, Floats, Multiprocessor, multiprocessor, 
 from ..columns import Columns
 from ..limits import ADDRESSING_REGISTERS, WARP_THREADS
 from ..roofline import Work
+from ..tensor_map import ALIGNED_BYTES
 from .tile_work import LAUNCH_US, LOAD_CLOCKS, START_CLOCKS, START_SHARE, TURN_CLOCKS, read_bytes
 
 MMA_SHARE = 0.45
@@ -22,9 +23,6 @@ FP32_SHARE = 0.5
 
 SCHEDULERS = 4
 """Of a multiprocessor, each with its tensor core: a warp has one of them."""
-
-ALIGNED_BYTES = 16
-"""Of the widest load."""
 
 RATES = {"int8": 2.0, "fp8e4m3": 2.0, "fp8e5m2": 2.0, "tf32": 0.5, "tf32x3": 1 / 6}
 """Of the tensor cores, as against 16-bit inputs. Source: data sheet of the H200; tf32x3 is three products of tf32."""

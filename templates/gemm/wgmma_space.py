@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from ...spaces.expressions import Expr
 from ...spaces.functions import ceil_div, in_, max_, min_, where
-from ...spaces.parameters import choice, flag, int_range, pow2
+from ...spaces.parameters import choice, flag, int_range
 from ...spaces.space import Space
 from ...spaces.symbols import problem, target
 from ..limits import MAX_REGISTERS_PER_THREAD
+from .layouts import along_k
+from .tile_space import add_order
 
 LINE_BYTES = 128
 """Bytes of depth in one swizzled line of shared memory. Source: PTX ISA, 128-byte swizzling."""
@@ -58,7 +60,7 @@ def wgmma_space() -> Space:
     )
 
     # 16-bit operands may lie either way round in shared memory, others only along K.
-    q_along_k = where(swap, in_(problem.layout, "nn", "nt"), in_(problem.layout, "nt", "tt"))
+    q_along_k = where(swap, along_k("a"), along_k("b"))
     s.require(q_along_k | (block_n % 16 == 0), "columns come in lines of 32 bytes at least")
     s.derive("Q_LINE_BYTES", where(q_along_k | (block_n % 64 == 0), 128, where(block_n % 32 == 0, 64, 32)))
 
@@ -133,11 +135,9 @@ def wgmma_space() -> Space:
     received = (cluster_k - 1) * rows * ceil_div(block_n // 8, cluster_k) * 128 * warpgroups * 16
     s.require(received <= stages * loaded, "sums of the cluster's other blocks must fit where tiles were")
 
-    order, group, serpentine = s.add(choice("ORDER", "m", "n"), pow2("GROUP", 1, 16, default=8), flag("SERPENTINE"))
     tall, broad = ceil_div(high, block_m * cluster_m), ceil_div(wide, block_n * cluster_n)
-    s.require((order != "m") | (group == 1) | (group <= tall), "a group is no higher than the grid of tiles")
-    s.require((order != "n") | (group == 1) | (group <= broad), "a group is no wider than the grid of tiles")
-    s.require((tall > 1) & (broad > 1) | ((order == "m") & (group == 1)), "a single row of tiles has one order")
+    order, group = add_order(s, tall, broad)
+    serpentine = s.add(flag("SERPENTINE"))
     s.when((tall > group) & (broad > 1) & (order == "m") | (broad > group) & (tall > 1) & (order == "n"), serpentine)
     overlap = s.add(flag("OVERLAP", default=True))  # the next products begin before the last ones are done
     s.require(overlap | (depth <= 64), "waiting for every product costs a long depth more than it saves registers")

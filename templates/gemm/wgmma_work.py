@@ -9,7 +9,7 @@ from ...spaces.targets import Gpu, Target
 from ..chips import SMEM_BYTES_A_CLOCK, multiprocessor
 from ..columns import Columns
 from ..roofline import Work
-from .copies import copied
+from .operands import copies_bytes, operands
 from .tile_work import LAUNCH_US, LOAD_CLOCKS, START_CLOCKS, START_SHARE, TURN_CLOCKS, read_bytes
 
 ROOM_FOR_CLUSTERS = (1.0, 1.0, 0.886, 0.909, 0.833, 0.773, 0.795, 0.909)
@@ -46,7 +46,7 @@ def work(problem: Problem, target: Target, of: Columns) -> Work:
     partial = np.where(of["SPLIT_K"] > 1, 2.0 * blocks * bm * bn * 4, 0.0)
     square = {**of, "BLOCK_M": bm * cm, "BLOCK_N": bn * cn}
     inputs = read_bytes(problem, device, square, np.maximum(device.sm_count * resident / (cm * cn), 1.0))
-    copies_us = sum(2.0 * size for size in copied(problem).values()) / (device.bandwidth_gbs * 1e3)
+    copied = sum(copies_bytes(*operands(problem, aligned=True)).values())
     return Work(
         blocks=blocks,
         resident=resident,
@@ -54,5 +54,5 @@ def work(problem: Problem, target: Target, of: Columns) -> Work:
         wait_clocks=ends + LOAD_CLOCKS + turns * paced + shared,
         shared_bytes=blocks * turns * loads + stored + partial,
         dram_bytes=inputs + stored,
-        before_us=np.full(len(blocks), LAUNCH_US + copies_us),
+        before_us=np.full(len(blocks), LAUNCH_US + 2.0 * copied / (device.bandwidth_gbs * 1e3)),
     )
