@@ -65,7 +65,7 @@ def _launch(problem: Problem, target: Target, values: Mapping[str, Any]) -> Laun
         workspace = {"partial": tiles * values["SPLIT_K"] * tile_bytes, "arrived": 4 * tiles * values["CLUSTER_K"]}
     extra = [Argument(name, "unsigned char *") for name in workspace]
     blocks_at_once = clusters * splits
-    if splits == 1 and values.get("PROGRAMS", "tiles") != "tiles":
+    if splits == 1 and values["PROGRAMS"] != "tiles":
         blocks_at_once = min(clusters, _programs(target, values) // cluster)
     grid = blocks_at_once * (cluster if splits == 1 else cluster // values["CLUSTER_K"])
     return Launch(
@@ -150,43 +150,43 @@ def _seeds(problem: Problem, target: Target) -> list[dict[str, Any]]:
         {"CLUSTER_K": 2},
         {"CLUSTER_K": 8, "SPLIT_K": 16, "STAGES": 4},
     ]
-    fitted = [_fitted(problem, target, seed) for seed in [*guesses, *({**shared, **way} for way in deep)]]
-    return [way for seed in fitted for way in _deeper(target, seed)]
+    fitted = [_fitted(problem, seed) for seed in [*guesses, *({**shared, **way} for way in deep)]]
+    return [way for seed in fitted for way in _deeper(problem, target, seed)]
 
 
-def _fitted(problem: Problem, target: Target, seed: dict[str, Any]) -> dict[str, Any]:
+def _fitted(problem: Problem, seed: dict[str, Any]) -> dict[str, Any]:
     """A seed with the order of tiles that its grid has: the nearest config would rather have other tiles."""
-    assert isinstance(target.device, Gpu)
-    m, n = (problem.dim(dim) for dim in ("nm" if seed["SWAP"] else "mn"))
-    tall, broad = -(-m // (_rows(seed) * seed["CLUSTER_M"])), -(-n // (seed["BLOCK_N"] * seed["CLUSTER_N"]))
+    tall, broad = _grid(problem, seed)
     group = seed["GROUP"]
     while group > 1 and (group > tall or broad == 1):
         group //= 2
     if problem["out_dtype"] not in ("bf16", "fp16") or problem.dim("n") % 8:
         seed = {**seed, "STORE": "direct", "PARTS": 1}
-    absent = set()
-    if tall <= group or broad == 1:
-        absent.add("SERPENTINE")
-    blocks = tall * broad * problem.dim("batch") * seed["CLUSTER_M"] * seed["CLUSTER_N"]
-    if blocks <= target.device.sm_count * seed["RESIDENT"] or seed["CLUSTER_K"] * seed["SPLIT_K"] > 1:
-        absent.add("PROGRAMS")
-    return {name: value for name, value in {**seed, "GROUP": group}.items() if name not in absent}
+    return {**seed, "GROUP": group}
 
 
-def _deeper(target: Target, seed: dict[str, Any]) -> list[dict[str, Any]]:
+def _deeper(problem: Problem, target: Target, seed: dict[str, Any]) -> list[dict[str, Any]]:
     """A seed; where its blocks have one tile each, it with as many stages as fit, with room for C and in A's room.
 
     64 x 128 at 1024³ took 6.2 µs with six stages, 5.8 with eight (H200, 2026-11-23).
     """
-    if "PROGRAMS" in seed or seed["STORE"] != "tma":
-        return [seed]
     assert isinstance(target.device, Gpu)
+    tall, broad = _grid(problem, seed)
+    blocks = tall * broad * problem.dim("batch") * seed["CLUSTER_M"] * seed["CLUSTER_N"]
+    if seed["STORE"] != "tma" or blocks > target.device.sm_count * seed["RESIDENT"]:
+        return [seed]
     rows = _rows(seed)
     room = target.device.smem_per_block_bytes - 1040
     stage = (rows + seed["BLOCK_N"]) * LINE_BYTES + 16
     staged = 64 * seed["ROWS"] * seed["WARPGROUPS"] * seed["BLOCK_N"] // seed["PARTS"] * 2
     beside = {**seed, "STAGES": min((room - staged) // stage, 10)}
     return [beside, {**seed, "STORE": "reuse", "PARTS": 1, "STAGES": min(room // stage, 10)}]
+
+
+def _grid(problem: Problem, seed: dict[str, Any]) -> tuple[int, int]:
+    """Rows and columns of clusters' tiles."""
+    m, n = (problem.dim(dim) for dim in ("nm" if seed["SWAP"] else "mn"))
+    return -(-m // (_rows(seed) * seed["CLUSTER_M"])), -(-n // (seed["BLOCK_N"] * seed["CLUSTER_N"]))
 
 
 def _rows(seed: dict[str, Any]) -> int:

@@ -138,9 +138,16 @@ def wgmma_space() -> Space:
     tall, broad = ceil_div(high, block_m * cluster_m), ceil_div(wide, block_n * cluster_n)
     order, group = add_order(s, tall, broad)
     serpentine = s.add(flag("SERPENTINE"))
-    s.when((tall > group) & (broad > 1) & (order == "m") | (broad > group) & (tall > 1) & (order == "n"), serpentine)
+    # Rules and not conditions: what every count heeds would be two rules over ten parameters each.
+    s.require(
+        ~serpentine | where(order == "m", (tall > group) & (broad > 1), (broad > group) & (tall > 1)),
+        "a single group has nothing to turn back from",
+    )
     overlap = s.add(flag("OVERLAP", default=True))  # the next products begin before the last ones are done
     s.require(overlap | (depth <= 64), "waiting for every product costs a long depth more than it saves registers")
     programs = s.add(choice("PROGRAMS", "all", "eighths", "tiles"))
-    s.when((splits == 1) & (clusters * cluster_m * cluster_n > target.sm_count * resident), programs)
+    s.require(
+        (programs == "all") | (splits == 1) & (clusters * cluster_m * cluster_n > target.sm_count * resident),
+        "all blocks are there at once: how many stay changes nothing",
+    )
     return s

@@ -64,6 +64,8 @@ def test_the_json_says_all_that_a_space_is(show):
     assert told["unsupported"] == {
         "c_tiled": "it runs on cpu, not on this gpu",
         "cuda_simt": "it computes fp32, not bf16",
+        "cuda_skinny": "a side of C is at most 64, not 777 x 333",
+        "triton_skinny": "it computes up to 64 rows or columns, not 777 and 333",
     }
     (template,) = (template for template in templates("gemm") if template.name == "triton_tiled")
     space = told["templates"]["triton_tiled"]
@@ -115,7 +117,7 @@ def test_an_empty_space_names_its_conflict_and_ends_with_exit_3(show, capsys):
 
 def test_an_unknown_template_is_refused_with_the_known_ones(show):
     """As by every command."""
-    with pytest.raises(UnknownName, match=r"c_tiled, cuda_simt, triton_tiled .*Did you mean \"c_tiled\"\?"):
+    with pytest.raises(UnknownName, match=r"Known: c_tiled, cuda_mma, .*, triton_tma .*Did you mean \"c_tiled\"\?"):
         show(*GEMM, "--template", "c_tield")
 
 
@@ -135,7 +137,8 @@ def test_a_picture_holds_every_reason_and_needs_no_network(show, tmp_path, on):
 def test_a_picture_as_json_has_a_bar_for_every_stage(show, tmp_path):
     """All combinations, conditions, each constraint, feasible; counts as text."""
     file = tmp_path / "space.json"
-    space = json.loads(show(*GEMM, "--json", "--picture", str(file), on="gpu"))["templates"]["triton_tiled"]
+    space = json.loads(show(*GEMM, "--template", "triton_tiled", "--json", "--picture", str(file), on="gpu"))
+    space = space["templates"]["triton_tiled"]
     before, left = json.loads(file.read_text())["data"]
     assert len(before["text"]) == len(left["y"]) == len(space["removals"]) + 3
     assert before["text"][0] == f"{space['size']:,}"
