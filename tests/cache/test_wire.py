@@ -132,7 +132,7 @@ SLOWER = Baseline("slower", (2.0, 2.5), 2.1, (2.0, 2.2), fault="relative error 0
     ],
 )
 def test_a_paired_speedup_crosses_the_wire_unchanged(baseline):
-    """With its interval, without, or not taken at all; and so do the vendor's slower ways and what is wrong with one."""
+    """With its interval, without, or not taken at all; and so do the vendor's slower ways and their faults."""
     said = json.loads(json.dumps(speedup_to_json(baseline)))
     assert baseline_from_json("b", [1.0], said) == baseline
 

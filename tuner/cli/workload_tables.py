@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 COLUMNS = ("problem", "weight", "first", "best", "gain", "vendor", "share", "trials", "state")
 
-MIN_WIDTHS = {"problem": 15, "state": 8}
+MIN_WIDTHS = {"problem": 13, "state": 8}
 
 ROOMY = 100
 """Columns of a terminal from which on there are two spaces between those of the table."""
