@@ -51,14 +51,16 @@ def candidates(of, target, count, **fixed):
 def right(engine, wanted):
     """Whether every candidate computes what it should and is timed; what came of the first that does not.
 
-    One that the compiler spills is passed over, as every study does.
+    One that the compiler spills is passed over, as every study does; not all of them.
     """
     compiling = [engine.submit(candidate) for candidate in wanted]
+    measured = 0
     for candidate, made in zip(wanted, compiling, strict=True):
         outcome = engine.measure(made.result(), 1)
+        measured += isinstance(outcome, Measurement)
         if not isinstance(outcome, Measurement) and not outcome.reason.startswith("spill_bytes "):
             return f"{dict(candidate.config)}: {outcome}"
-    return True
+    return measured > 0 or "none of them ran"
 
 
 @pytest.mark.parametrize("shape", SHAPES)

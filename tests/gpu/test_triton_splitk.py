@@ -67,6 +67,7 @@ def test_every_type_is_right(engine_for, target, fields):
     of = problem(160, 144, 1040, **fields)
     ways = ("last", "workspace", "atomic")
     wanted = [made for reduce in ways for made in candidates(of, target, 1, REDUCE=reduce, num_warps=4)]
+    assert wanted
     assert right(engine_for(of), wanted) is True
 
 
