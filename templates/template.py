@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from ..spaces.canonical import digest
 from ..spaces.config import Config
 from ..spaces.feasible import FeasibleSpace
@@ -82,6 +84,8 @@ class KernelTemplate:
     """Good guesses, best first; one that is not feasible here stands for the feasible config nearest to it."""
     work: Callable[[Problem, Target, Columns], Work] | None = None
     """The analytic model: (problem, target, values of many configs by parameter and derived name) -> their Work."""
+    seeds_by_estimate: bool = False
+    """Whether the analytic model knows better than the list of seeds which one is best."""
 
     @cached_property
     def digest(self) -> str:
@@ -105,7 +109,12 @@ class KernelTemplate:
 
     def seed_configs(self, feasible: FeasibleSpace, problem: Problem, target: Target) -> list[Config]:
         """The template's seeds, best first, each as the feasible config nearest to it; each once."""
-        return list(dict.fromkeys(feasible.nearest(seed) for seed in self.seeds(problem, target)))
+        seeds = list(dict.fromkeys(feasible.nearest(seed) for seed in self.seeds(problem, target)))
+        if not self.seeds_by_estimate:
+            return seeds
+        estimated_us = self.estimates_us(feasible, problem, target, [feasible.index(seed) for seed in seeds])
+        assert estimated_us is not None, f"{self.name} has no analytic model"
+        return [seeds[place] for place in np.argsort(estimated_us, kind="stable")]
 
     def estimate(
         self, feasible: FeasibleSpace, problem: Problem, target: Target

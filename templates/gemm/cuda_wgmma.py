@@ -17,10 +17,17 @@ from ..tensor_map import Swizzle, TensorMap
 from .launches import results
 from .operands import Matrix, copies_bytes, operands, result
 from .refusals import sums_dtype
-from .wgmma_space import LINE_BYTES, SWAPPED_ROWS, wgmma_space
+from .wgmma_seeds import seeds
+from .wgmma_space import LINE_BYTES, wgmma_space
 from .wgmma_work import work
 
 _DTYPES = ("bf16", "fp16", "tf32", "int8", "fp8e4m3", "fp8e5m2")
+
+_LAYOUTS: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(("int8", "fp8e4m3", "fp8e5m2"), ("nt",)),
+    "tf32": ("nt", "nn", "tt"),
+}
+"""A wgmma reads both operands along K, where they are not of 16 bits; one of tf32 may go through registers."""
 
 COPY_THREADS = 256
 """Of a block that copies a row."""
@@ -38,8 +45,8 @@ def _supports(problem: Problem, target: Target) -> str | None:
         return f"it multiplies {', '.join(_DTYPES)} and stores {', '.join(_OUT_DTYPES)}, not {dtype} to {out}"
     if problem["acc_dtype"] != sums_dtype(problem):
         return "it sums in fp32, int8 in int32"
-    if problem.dim("a_bytes") != 2 and problem["layout"] != "nt":
-        return f"a wgmma of {dtype} takes both operands along K: layout nt, not {problem['layout']}"
+    if problem["layout"] not in _LAYOUTS.get(dtype, ("nn", "nt", "tn", "tt")):
+        return f"of {dtype} it takes layouts {', '.join(_LAYOUTS[dtype])}, not {problem['layout']}"
     if problem["scales"] == "block128":
         return "it has no scales inside K"
     return None
@@ -54,7 +61,7 @@ def _launch(problem: Problem, target: Target, values: Mapping[str, Any]) -> Laun
         Argument(f"{role}_map", "map", tensor=_map(read[name], block, int(values["BLOCK_K"]), width, shared))
         for role, name, block, width, shared in zip("pq", names, blocks, lines, sharers, strict=True)
     ]
-    if values["STORE"] != "direct":
+    if values["STORE"] in ("tma", "reuse"):
         line = int(values["C_LINE_BYTES"])
         maps.append(Argument("c_map", "map", tensor=result(problem).tensor((64, line // 2), _SWIZZLES[line], "256B")))
     clusters, splits = int(values["clusters"]), int(values["splits"])
@@ -104,96 +111,6 @@ def _copy_launch(copy: Matrix) -> Launch:
     return Launch("copy_rows", arguments, (copy.all_rows, 1, 1), block=(COPY_THREADS, 1, 1))
 
 
-_SEEDS = (
-    # SCHEDULE, WARPGROUPS, ROWS, BLOCK_N, STAGES, CLUSTER_M, CLUSTER_N, PARTS, GROUP
-    ("cooperative", 2, 1, 256, 4, 1, 1, 2, 8),
-    ("cooperative", 2, 1, 256, 4, 2, 1, 2, 8),
-    ("cooperative", 2, 2, 128, 4, 1, 2, 2, 8),
-    ("pingpong", 2, 2, 128, 5, 2, 1, 1, 8),
-    ("cooperative", 2, 1, 192, 5, 2, 1, 1, 8),
-    ("pingpong", 2, 1, 256, 4, 1, 1, 1, 8),
-    ("cooperative", 2, 1, 128, 6, 2, 1, 1, 8),
-    ("cooperative", 2, 1, 64, 8, 2, 1, 1, 8),
-    ("cooperative", 1, 1, 128, 6, 1, 1, 1, 4),
-    ("cooperative", 1, 1, 128, 8, 2, 1, 1, 4),
-    ("cooperative", 1, 1, 128, 8, 2, 2, 1, 4),
-    ("cooperative", 2, 1, 128, 6, 1, 2, 1, 4),
-    ("cooperative", 2, 1, 192, 4, 2, 1, 1, 2),
-)
-"""For large products. Source of the first: P. Shah, fast.cu (2024): 128 x 256 with clusters of two; of the others:
-quack's list for sm_90. None timed by us yet."""
-
-
-def _seeds(problem: Problem, target: Target) -> list[dict[str, Any]]:
-    """Guesses for large products; for few tiles, whose depth is shared out; for few rows."""
-    names = ("SCHEDULE", "WARPGROUPS", "ROWS", "BLOCK_N", "STAGES", "CLUSTER_M", "CLUSTER_N", "PARTS", "GROUP")
-    rest = {"BLOCK_K": 128 // problem.dim("a_bytes"), "STORE": "tma", "ORDER": "m", "OVERLAP": True, "SWAP": False}
-    rest |= {"CLUSTER_K": 1, "SPLIT_K": 1, "RESIDENT": 1, "SERPENTINE": False, "PROGRAMS": "all"}
-    large = [{**rest, **dict(zip(names, values, strict=True))} for values in _SEEDS]
-    shared = {**large[6], "CLUSTER_M": 1, "STORE": "direct"}
-    m = problem.dim("m")
-    if m <= SWAPPED_ROWS:
-        tokens = next(width for width in (8, 16, 24, 32, 48, 64, 96, 128, 192, 256) if width >= m)
-        few = {**shared, "SWAP": True, "BLOCK_N": tokens, "STAGES": 8 if tokens < 128 else 4}
-        ways = ({"CLUSTER_K": 4}, {"WARPGROUPS": 1, "CLUSTER_K": 2}, {"CLUSTER_K": 8}, {"CLUSTER_K": 2, "ROWS": 2})
-        guesses = [*({**few, **way} for way in ways), *large]
-    else:
-        guesses = large
-    if problem.dim("n") <= 64:
-        narrow = {**shared, "WARPGROUPS": 1, "BLOCK_N": max(16, -(-problem.dim("n") // 16) * 16), "STAGES": 8}
-        guesses = [{**narrow, "CLUSTER_K": 2}, {**narrow, "CLUSTER_K": 2, "STAGES": 10}, narrow, *guesses]
-    deep = [
-        {"CLUSTER_M": 2, "SPLIT_K": 2, "STAGES": 6},
-        {"ROWS": 2, "STAGES": 4, "CLUSTER_K": 4},
-        {"ROWS": 2, "STAGES": 4, "CLUSTER_K": 2},
-        {"CLUSTER_K": 4},
-        {"CLUSTER_K": 2},
-        {"CLUSTER_K": 8, "SPLIT_K": 16, "STAGES": 4},
-    ]
-    fitted = [_fitted(problem, seed) for seed in [*guesses, *({**shared, **way} for way in deep)]]
-    return [way for seed in fitted for way in _deeper(problem, target, seed)]
-
-
-def _fitted(problem: Problem, seed: dict[str, Any]) -> dict[str, Any]:
-    """A seed with the order of tiles that its grid has: the nearest config would rather have other tiles."""
-    tall, broad = _grid(problem, seed)
-    group = seed["GROUP"]
-    while group > 1 and (group > tall or broad == 1):
-        group //= 2
-    if problem["out_dtype"] not in ("bf16", "fp16") or problem.dim("n") % 8:
-        seed = {**seed, "STORE": "direct", "PARTS": 1}
-    return {**seed, "GROUP": group}
-
-
-def _deeper(problem: Problem, target: Target, seed: dict[str, Any]) -> list[dict[str, Any]]:
-    """A seed; where its blocks have one tile each, it with as many stages as fit, with room for C and in A's room.
-
-    64 x 128 at 1024³ took 6.2 µs with six stages, 5.8 with eight (H200, 2026-11-23).
-    """
-    assert isinstance(target.device, Gpu)
-    tall, broad = _grid(problem, seed)
-    blocks = tall * broad * problem.dim("batch") * seed["CLUSTER_M"] * seed["CLUSTER_N"]
-    if seed["STORE"] != "tma" or blocks > target.device.sm_count * seed["RESIDENT"]:
-        return [seed]
-    rows = _rows(seed)
-    room = target.device.smem_per_block_bytes - 1040
-    stage = (rows + seed["BLOCK_N"]) * LINE_BYTES + 16
-    staged = 64 * seed["ROWS"] * seed["WARPGROUPS"] * seed["BLOCK_N"] // seed["PARTS"] * 2
-    beside = {**seed, "STAGES": min((room - staged) // stage, 10)}
-    return [beside, {**seed, "STORE": "reuse", "PARTS": 1, "STAGES": min(room // stage, 10)}]
-
-
-def _grid(problem: Problem, seed: dict[str, Any]) -> tuple[int, int]:
-    """Rows and columns of clusters' tiles."""
-    m, n = (problem.dim(dim) for dim in ("nm" if seed["SWAP"] else "mn"))
-    return -(-m // (_rows(seed) * seed["CLUSTER_M"])), -(-n // (seed["BLOCK_N"] * seed["CLUSTER_N"]))
-
-
-def _rows(seed: dict[str, Any]) -> int:
-    """Of a tile."""
-    return int(64 * seed["ROWS"] * (1 if seed["SCHEDULE"] == "pingpong" else seed["WARPGROUPS"]))
-
-
 TEMPLATE = KernelTemplate(
     name="cuda_wgmma",
     op="gemm",
@@ -202,6 +119,7 @@ TEMPLATE = KernelTemplate(
     space=wgmma_space(),
     supports=_supports,
     launch=_launch,
-    seeds=_seeds,
+    seeds=seeds,
+    seeds_by_estimate=True,
     work=work,
 )

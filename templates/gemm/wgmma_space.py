@@ -27,7 +27,10 @@ WAVES_OF_PARTS = 2
 """Blocks per multiprocessor past which a depth need not be shared out: there are enough without."""
 
 SWAPPED_ROWS = 256
-"""Rows of A up to which C may be computed transposed."""
+"""Rows of A up to which C may be computed transposed, where nothing else asks for it."""
+
+FRAGMENT_REGISTERS = 16
+"""Of two steps of P, where it goes through registers; 8 more, whatever their count, keep ptxas 13.0 from spilling."""
 
 
 def _registers(warpgroups: Expr, resident: Expr) -> tuple[Expr, Expr]:
@@ -49,7 +52,10 @@ def wgmma_space() -> Space:
     widths = (8, 16, 24, 32, 48, 64, 80, 96, 112, *range(128, 257, 8))
     block_n = s.add(choice("BLOCK_N", *widths, default=128))
     swap = s.add(flag("SWAP"))
-    s.require(~swap | (problem.m <= SWAPPED_ROWS), "few rows are what transposing C is for")
+    p_along_k = where(swap, along_k("b"), along_k("a"))
+    in_registers = s.derive("P_IN_REGISTERS", (problem.a_bytes == 4) & ~p_along_k)
+    s.require(~swap | in_registers | (problem.m <= SWAPPED_ROWS), "few rows are what transposing C is for")
+    s.require(~in_registers | (rows == 2), "16 bytes of P that go through registers are rows of two wgmmas")
     block_m = s.derive("BLOCK_M", where(schedule == "pingpong", 64 * rows, 64 * rows * warpgroups))
     s.require(block_m <= 256, "TMA loads no more rows at once")
     high, wide = where(swap, problem.n, problem.m), where(swap, problem.m, problem.n)
@@ -59,8 +65,9 @@ def wgmma_space() -> Space:
         (problem.dtype != "int8") | (block_n % 16 == 0) | in_(block_n, 8, 24), "an integer wgmma is no such width"
     )
 
-    # 16-bit operands may lie either way round in shared memory, others only along K.
+    # 16-bit operands may lie either way round in shared memory, others only along K; tf32's P may come from registers.
     q_along_k = where(swap, along_k("a"), along_k("b"))
+    s.require((problem.a_bytes != 4) | q_along_k, "columns of tf32 are read along K: C is to be transposed, or not")
     s.require(q_along_k | (block_n % 16 == 0), "columns come in lines of 32 bytes at least")
     s.derive("Q_LINE_BYTES", where(q_along_k | (block_n % 64 == 0), 128, where(block_n % 32 == 0, 64, 32)))
 
@@ -92,14 +99,18 @@ def wgmma_space() -> Space:
         "there are enough tiles to fill the chip without sharing out the depth",
     )
 
+    overlap = s.add(flag("OVERLAP", default=True))  # the next products begin before the last ones are done
+
     at_start, given = _registers(warpgroups, resident)
     sums = rows * block_n // 2
+    fragments = where(in_registers, where(overlap, 2, block_k // 16) * FRAGMENT_REGISTERS + 8, 0)
     s.derive("SETMAXNREG", at_start < MAX_REGISTERS_PER_THREAD - 7)
     s.derive("CONSUMER_REGISTERS", given)
     s.derive("PRODUCER_REGISTERS", PRODUCER_REGISTERS)
     s.require(
-        sums + SPARE_REGISTERS <= where(at_start < MAX_REGISTERS_PER_THREAD - 7, given, MAX_REGISTERS_PER_THREAD),
-        "a thread's sums and addresses must fit its registers",
+        sums + fragments + SPARE_REGISTERS
+        <= where(at_start < MAX_REGISTERS_PER_THREAD - 7, given, MAX_REGISTERS_PER_THREAD),
+        "a thread's sums, fragments and addresses must fit its registers",
     )
     s.require(
         block_n // 2 + OPERAND_REGISTERS <= at_start,
@@ -107,13 +118,16 @@ def wgmma_space() -> Space:
     )
     s.require((resident == 1) | (warpgroups + 1) * resident <= 9, "so many threads leave each too few registers")
 
-    store, parts = s.add(choice("STORE", "tma", "reuse", "direct"), choice("PARTS", 1, 2, 4))
-    mapped = (problem.c_bytes == 2) & (problem.n % 8 == 0)
+    store, parts = s.add(choice("STORE", "tma", "reuse", "rows", "direct"), choice("PARTS", 1, 2, 4))
     s.require(
-        (store == "direct") | mapped & ~swap & (splits == 1) & (block_n % (16 * parts) == 0),
-        "TMA stores whole 16-bit tiles of aligned rows, in parts of 16 columns",
+        (store == "direct") | (problem.c_bytes == 2) & ~swap & (cluster_k == 1) & (block_n % (16 * parts) == 0),
+        "16-bit tiles go through shared memory, in parts of 16 columns",
     )
-    s.require((store == "tma") | (parts == 1), "only what waits for its own room is stored in parts")
+    s.require(
+        ~in_(store, "tma", "reuse") | (problem.n % 8 == 0) & (split_k == 1), "TMA stores whole tiles of aligned rows"
+    )
+    s.require((store != "rows") | (problem.n % 8 != 0), "rows that are aligned are left to TMA")
+    s.require(in_(store, "tma", "rows") | (parts == 1), "only what waits for its own room is stored in parts")
     s.require(
         (store != "reuse") | (clusters * cluster_m * cluster_n <= target.sm_count * resident),
         "the lines of A are free for C only where a block has one tile",
@@ -125,7 +139,8 @@ def wgmma_space() -> Space:
         "each line of C takes the room of one of A",
     )
     loaded = s.derive("stage_bytes", (block_m + block_n) * block_k * problem.a_bytes)
-    staged = where(store == "tma", 64 * rows * warpgroups * stored * problem.c_bytes, 0)
+    c_row = where(store == "tma", 2 * stored, where(store == "rows", 2 * stored + 16, 0))
+    staged = 64 * rows * warpgroups * c_row
     smem = s.derive("smem_bytes", stages * (loaded + 16) + staged + 1024 + 16)
     s.require(smem <= target.smem_per_block_bytes, "the stages of A and B and the part of C must fit shared memory")
     s.require(
@@ -143,8 +158,6 @@ def wgmma_space() -> Space:
         ~serpentine | where(order == "m", (tall > group) & (broad > 1), (broad > group) & (tall > 1)),
         "a single group has nothing to turn back from",
     )
-    overlap = s.add(flag("OVERLAP", default=True))  # the next products begin before the last ones are done
-    s.require(overlap | (depth <= 64), "waiting for every product costs a long depth more than it saves registers")
     programs = s.add(choice("PROGRAMS", "all", "eighths", "tiles"))
     s.require(
         (programs == "all") | (splits == 1) & (clusters * cluster_m * cluster_n > target.sm_count * resident),

@@ -71,7 +71,7 @@ def test_no_two_configs_share_a_source(shape, layout):
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize(
-    "fields", [{}, {"batch": 3}, {"dtype": "int8", "layout": "nt"}, {"dtype": "tf32", "layout": "nt"}]
+    "fields", [{}, {"batch": 3}, {"dtype": "int8", "layout": "nt"}, {"dtype": "tf32", "layout": "nn"}]
 )
 @pytest.mark.parametrize("shape", SHAPES)
 def test_every_launch_fits_the_chip_and_every_map_is_one_that_tma_takes(shape, fields, layout):
@@ -129,7 +129,8 @@ def test_rows_that_tma_does_not_take_are_copied_first():
     [
         (a_target("cpu"), {}, "it runs on a GPU of sm_90: no other has wgmma"),
         (a_target(arch="sm_80"), {}, "it runs on a GPU of sm_90: no other has wgmma"),
-        (TARGET, {"dtype": "tf32"}, "a wgmma of tf32 takes both operands along K: layout nt, not nn"),
+        (TARGET, {"dtype": "tf32", "layout": "tn"}, "of tf32 it takes layouts nt, nn, tt, not tn"),
+        (TARGET, {"dtype": "int8"}, "of int8 it takes layouts nt, not nn"),
         (TARGET, {"dtype": "fp8", "layout": "nt", "scales": "block128"}, "it has no scales inside K"),
         (TARGET, {"dtype": "fp8", "layout": "nt", "scales": "row", "out_dtype": "bf16"}, None),
         (TARGET, {"epilogue": "bias+gelu+residual", "batch": 3}, None),
@@ -159,6 +160,8 @@ def backend():
         ((512, 512, 512), {"layout": "nt", "dtype": "fp8", "out_dtype": "bf16", "scales": "row"}),
         ((512, 512, 512), {"layout": "nt", "dtype": "fp8"}),
         ((512, 512, 512), {"layout": "nt", "dtype": "tf32", "epilogue": "silu"}),
+        ((512, 512, 512), {"layout": "nn", "dtype": "tf32", "epilogue": "bias"}),
+        ((300, 333, 264), {"layout": "tt", "dtype": "tf32", "batch": 2}),
     ],
 )
 def test_sampled_configs_compile_and_keep_their_sums_in_registers(backend, tmp_path, shape, fields):
