@@ -2,13 +2,14 @@
 
     python benchmarks/gemm_suite.py --time 20 --db suite.db --out benchmarks/results/NAME.json
         [--parts bf16 other] [--suite FILE] [--shape MxNxK…] [--template NAME…] [--trials N] [--rounds 40]
-        [--no-transfer] [--limit SECONDS] [--picture docs/pictures/NAME.svg]
+        [--no-transfer] [--limit SECONDS] [--warm-up SECONDS] [--picture docs/pictures/NAME.svg]
 
-One process and one open device for all problems, caches cold, CUDA graphs, random data. The ratio is that of a last
-playoff of `--rounds` rounds, in which the winner, its template's default and the vendor's ways take turns: vendor ÷
-ours, median of paired rounds, with its 95 % interval, against the fastest way. What a problem gave is written at once,
-as a line of `--log` (NAME.jsonl): the same command goes on from there, and retries what failed. `--limit 0` only
-reports.
+One process and one open device for all problems, caches cold, CUDA graphs, random data. A small problem that is not
+kept goes first: compilers and libraries are loaded then, and the first problem has no less than the others. The ratio
+is that of a last playoff of `--rounds` rounds, in which the winner, its template's default and the vendor's ways take
+turns: vendor ÷ ours, median of paired rounds, with its 95 % interval, against the fastest way. What a problem gave is
+written at once, as a line of `--log` (NAME.jsonl): the same command goes on from there, and retries what failed.
+`--limit 0` only reports.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import json
 import os
 import platform
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
@@ -160,13 +162,35 @@ def run(given: argparse.Namespace, asked: Sequence[Entry], log: Log, open_host: 
             if left_s < longest_s:
                 print(f"{len(missing) - place} problems are left: the same command goes on.", file=sys.stderr)
                 return
+            if host is None:
+                host = opened.enter_context(closing(open_host(given.device)))
+                warm_up(given, host)
             began_s = time.monotonic()
-            host = host or opened.enter_context(closing(open_host(given.device)))
             result = measured(entry, given, host)
             log.add(result, host.target.as_dict())
             took_s = time.monotonic() - began_s
             longest_s = took_s if place == 0 else max(longest_s, took_s)
             print(f"{place + 1}/{len(missing)} {took_s:.0f} s", table([result]).splitlines()[-1], file=sys.stderr)
+
+
+def warm_up(given: argparse.Namespace, host: Any) -> None:
+    """Load what every study needs, by one of a small problem that is forgotten."""
+    from kerntune.spaces.errors import DeviceError, NoFeasibleConfig
+    from kerntune.tuner import tuning
+    from kerntune.tuner.budget import Budget
+
+    if given.warm_up <= 0:
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        words = {"seed": given.seed, "db_url": url_of(f"{folder}/warm.db"), "templates": tuple(given.template)}
+        request = tuning.Request("gemm", {"m": 512, "n": 512, "k": 512}, budget=Budget(1_000, given.warm_up), **words)
+        try:
+            tuned = tuning.run(request, host=host)
+        except (NoFeasibleConfig, DeviceError) as error:
+            print(f"warm-up: {error}", file=sys.stderr)
+        else:
+            if tuned.interrupted:
+                raise KeyboardInterrupt
 
 
 def document(given: argparse.Namespace, argv: Sequence[str], asked: Sequence[Entry], log: Log) -> dict[str, Any]:
@@ -186,7 +210,7 @@ def document(given: argparse.Namespace, argv: Sequence[str], asked: Sequence[Ent
 
 def settings_of(given: argparse.Namespace) -> dict[str, Any]:
     """What makes two runs of a problem comparable."""
-    names = ("trials", "time", "rounds", "seed", "sampler", "transfer", "template")
+    names = ("trials", "time", "warm_up", "rounds", "seed", "sampler", "transfer", "template")
     return {name: getattr(given, name) for name in names}
 
 
@@ -217,6 +241,7 @@ def parsed(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--template", nargs="+", default=[])
     parser.add_argument("--trials", type=int, default=100_000)
     parser.add_argument("--time", type=float, default=20.0, help="seconds of search for a problem")
+    parser.add_argument("--warm-up", type=float, default=10.0, help="seconds of a small problem that goes first")
     parser.add_argument("--rounds", type=int, default=40, help="of the last playoff")
     parser.add_argument("--sampler", default=DEFAULT)
     parser.add_argument("--seed", type=int, default=0)

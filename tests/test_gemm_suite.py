@@ -55,7 +55,16 @@ def bench(tmp_path):
     """A function (machine, *flags) -> the report; two small problems in two layouts, four trials each."""
     data = {"gemm_bf16": {"layouts": ["nt", "nn"], "mnk": [[int(n) for n in one.split("x")] for one in SMALL]}}
     (tmp_path / "suite.json").write_text(json.dumps({**data, "gemm_other": []}))
-    fixed = ["--suite", tmp_path / "suite.json", "--db", tmp_path / "s.db", "--out", tmp_path / "out.json"]
+    fixed = [
+        "--suite",
+        tmp_path / "suite.json",
+        "--db",
+        tmp_path / "s.db",
+        "--out",
+        tmp_path / "out.json",
+        "--warm-up",
+        0,
+    ]
 
     def run(machine, *flags):
         words = [*fixed, "--trials", "4", "--template", "triton_tiled", "--rounds", "8", *flags]
@@ -113,6 +122,16 @@ def test_a_second_run_measures_nothing(bench):
     machine = Machine()
     assert bench(machine)["results"] == first["results"]
     assert machine.opened == 0
+
+
+def test_a_small_problem_that_is_forgotten_goes_first(bench):
+    """The first problem has no less than the others; neither the database nor the report knows of the warm-up."""
+    plain, warmed = Machine(), Machine()
+    report = bench(plain)
+    again = bench(warmed, "--warm-up", 0.01, "--db", bench.folder / "other.db")
+    assert warmed.engines == plain.engines + 1
+    assert [result["problem"] for result in again["results"]] == [result["problem"] for result in report["results"]]
+    assert b'"m":512' not in (bench.folder / "other.db").read_bytes()
 
 
 def test_a_run_that_is_cut_goes_on_where_it_was(bench):
