@@ -41,6 +41,8 @@ _FINISHED = (
 
 
 _REGISTER_SEEDS = (
+    ("cooperative", 2, 1, 256, 4, 1, 1, 1, 8),
+    ("cooperative", 2, 1, 256, 4, 2, 1, 1, 8),
     ("cooperative", 2, 2, 128, 4, 1, 1, 1, 8),
     ("cooperative", 1, 2, 64, 8, 1, 1, 1, 4),
     ("cooperative", 2, 2, 128, 4, 2, 1, 1, 8),
@@ -66,8 +68,10 @@ def seeds(problem: Problem, target: Target) -> list[dict[str, Any]]:
     if problem.dim("a_bytes") == 4 and problem["layout"] != "nt":
         rest |= {"SWAP": problem["layout"] == "nn", "STORE": "direct"}
         turned = [{**rest, **dict(zip(names, values, strict=True))} for values in _REGISTER_SEEDS]
-        few_tiles = [{**turned[1], "CLUSTER_K": 2}, {**turned[0], "CLUSTER_K": 4}, {**turned[1], "SPLIT_K": 8}]
-        return [_fitted(problem, target, seed) for seed in [*turned, {**turned[0], "OVERLAP": False}, *few_tiles]]
+        wide, tall, small = turned[0], turned[2], turned[3]
+        turned += [{**seed, "OVERLAP": False} for seed in (wide, tall)]
+        turned += [{**small, "CLUSTER_K": 2}, {**tall, "CLUSTER_K": 4}, {**small, "SPLIT_K": 8}]
+        return [_fitted(problem, target, seed) for seed in turned]
     large = [{**rest, **dict(zip(names, values, strict=True))} for values in _SEEDS]
     ends = ("STAGES", "PARTS", "GROUP", "OVERLAP", "PROGRAMS")
     won = [{**large[place], "CLUSTER_M": 1, **dict(zip(ends, values, strict=True))} for place, *values in _FINISHED]

@@ -30,7 +30,8 @@ SWAPPED_ROWS = 256
 """Rows of A up to which C may be computed transposed, where nothing else asks for it."""
 
 FRAGMENT_REGISTERS = 16
-"""Of two steps of P, where it goes through registers; 8 more, whatever their count, keep ptxas 13.0 from spilling."""
+"""Of two steps of P and two times 64 rows, where it goes through registers; 8 more, whatever their count, keep ptxas 13.0
+from spilling."""
 
 
 def _registers(warpgroups: Expr, resident: Expr) -> tuple[Expr, Expr]:
@@ -55,7 +56,6 @@ def wgmma_space() -> Space:
     p_along_k = where(swap, along_k("b"), along_k("a"))
     in_registers = s.derive("P_IN_REGISTERS", (problem.a_bytes == 4) & ~p_along_k)
     s.require(~swap | in_registers | (problem.m <= SWAPPED_ROWS), "few rows are what transposing C is for")
-    s.require(~in_registers | (rows == 2), "16 bytes of P that go through registers are rows of two wgmmas")
     block_m = s.derive("BLOCK_M", where(schedule == "pingpong", 64 * rows, 64 * rows * warpgroups))
     s.require(block_m <= 256, "TMA loads no more rows at once")
     high, wide = where(swap, problem.n, problem.m), where(swap, problem.m, problem.n)
@@ -103,7 +103,7 @@ def wgmma_space() -> Space:
 
     at_start, given = _registers(warpgroups, resident)
     sums = rows * block_n // 2
-    fragments = where(in_registers, where(overlap, 2, block_k // 16) * FRAGMENT_REGISTERS + 8, 0)
+    fragments = where(in_registers, where(overlap, 2, block_k // 16) * FRAGMENT_REGISTERS * rows // 2 + 8, 0)
     s.derive("SETMAXNREG", at_start < MAX_REGISTERS_PER_THREAD - 7)
     s.derive("CONSUMER_REGISTERS", given)
     s.derive("PRODUCER_REGISTERS", PRODUCER_REGISTERS)

@@ -1,7 +1,7 @@
 """What a config of cuda_wgmma does: the analytic model's part for tiles that warpgroups multiply from shared memory.
 
-Numbers that are called fitted: to 3,164 times of 39 problems on an H200 (2026-11-23). Of the best config known, the first
-by this model reached .904, the best of its first three .966; .799 and .859 with what clusters promise on paper.
+Numbers that are called fitted: to 3,164 times of 39 problems on an H200 (2026-11-23). Of the best config known, the
+first by this model reached .904, the best of its first three .966; .799 and .859 with what clusters promise on paper.
 """
 
 from __future__ import annotations
