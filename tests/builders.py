@@ -12,6 +12,7 @@ from kerntune.spaces.config import Config
 from kerntune.spaces.expressions import Value
 from kerntune.spaces.problems import FieldValue, Problem
 from kerntune.spaces.targets import Cpu, Gpu, Target, Toolchain
+from kerntune.templates.template import KernelTemplate
 
 A_STAMP = datetime(2026, 11, 22, 12, 0, 0, 123456, tzinfo=UTC)
 
@@ -80,6 +81,14 @@ def a_record(
         phase=phase,
         baseline=baseline,
     )
+
+
+def a_winner(problem: Problem, us: float, template: KernelTemplate, config: Config | None, target: Target) -> Record:
+    """A record of a template that there is: of its first seed, or of a config."""
+    if config is None:
+        (config, *_) = template.seed_configs(template.feasible(problem, target), problem, target)
+    key = RecordKey(problem, target, Policy.default_for(target.kind))
+    return replace(a_record(key, config, us, template_digest=template.digest), template=template.name)
 
 
 def a_valley():

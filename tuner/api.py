@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -103,11 +104,17 @@ def lookup(
     """The best config known for a problem on this machine, or None. Measures nothing, needs no compiler.
 
     Asks `server` (default: KERNTUNE_SERVER) where one is named, else the database. `min_match` is the farthest kind of
-    match that is accepted: exact, stale, near or model.
+    match that is accepted: exact, stale, near or model. With KERNTUNE_EXPLAIN=1 stderr says what is not exact, and why.
     Raises: UsageError for words that are off, DeviceError, StoreError, NetworkError.
     """
     words = {"device": device, "policy": policy, "min_match": min_match}
-    url = server or (None if db else settings.read().server_url)
+    config = settings.read()
+    url = server or (None if db else config.server_url)
+    misses: list[str] = []
     if url:
-        return asking.ask_server(url, op_named(op), fields, **words)
-    return asking.ask_store(op_named(op), fields, **words, db_url=db)[0]
+        answer = asking.ask_server(url, op_named(op), fields, **words)
+    else:
+        answer, misses = asking.ask_store(op_named(op), fields, **words, db_url=db)
+    if config.explain:
+        sys.stderr.write(asking.explained(op, fields, answer, misses))
+    return answer

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast, get_args
 
 from ..cache.records import Answer, Match, Policy
 from ..cache.refusals import UnknownTarget
 from ..spaces.errors import DeviceError, UnknownName
-from ..templates import catalogue
 from ..templates.op import Op
-from . import lookup, settings, wiring
+from . import answering, lookup, settings, wiring
 from .lookup import Query
 
 LOCAL_DEVICES = ("auto", "cpu", "cuda", "gpu")
@@ -30,9 +29,8 @@ def ask_store(
     query = Query(problem, Policy.named(host.target.kind, policy), host.target)
     store = wiring.open_store(config, db_url)
     try:
-        known = store.candidates(op.name, problem.digest)
-        answer = lookup.rank(query, known, accepted, catalogue.digests(op.name))
-        return answer, [] if answer else lookup.explain_miss(query, known or store.candidates(op.name))
+        answer = answering.answer(store, query, accepted)
+        return answer, [] if answer else answering.explain_miss(store, query)
     finally:
         store.close()
 
@@ -63,6 +61,16 @@ def ask_server(
         stated = {name: str(value) for name, value in target.as_dict()["toolchain"].items() if value is not None}
         answer = remote.lookup(op.name, {**query, "device": target.name, **stated})
         return answer and lookup.seen_from(target, answer, match_named(min_match))
+
+
+def explained(op: str, fields: Mapping[str, Any], answer: Answer | None, misses: Sequence[str]) -> str:
+    """What KERNTUNE_EXPLAIN says of a lookup: a line, none for an exact answer."""
+    if answer is not None and answer.match == "exact":
+        return ""
+    asked = " ".join(f"{name}={value}" for name, value in fields.items())
+    found = "nothing" if answer is None else f"{answer.match}, {answer.template} {answer.config!r}"
+    differing = "; ".join(misses if answer is None else answer.differences) or "no record of the op is known"
+    return f"kerntune: {op} {asked}: {found} ({differing})\n"
 
 
 def match_named(name: str) -> Match:

@@ -35,7 +35,9 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True)
-class _Hit:
+class Hit:
+    """A record that may be an answer, and what is not as it was asked for; the problem is the caller's matter."""
+
     record: Record
     measurement: Measurement
     differences: tuple[str, ...]
@@ -73,11 +75,12 @@ def rank(
     if min_match not in kinds:
         raise UnknownName(min_match, "a kind of match", kinds)
     accepted = kinds[: kinds.index(min_match) + 1]
-    hits = [hit for hit in _hits(query, records, templates or {}) if hit.match in accepted]
-    if not hits:
+    of_problem = [record for record in records if record.key.problem == query.problem]
+    found = [hit for hit in hits(query, of_problem, templates or {}) if hit.match in accepted]
+    if not found:
         return None
-    best_of_key: dict[str, _Hit] = {}
-    for hit in sorted(hits, key=lambda hit: hit.order_in_key):
+    best_of_key: dict[str, Hit] = {}
+    for hit in sorted(found, key=lambda hit: hit.order_in_key):
         best_of_key.setdefault(hit.record.key.digest, hit)
     best = min(best_of_key.values(), key=lambda hit: hit.order)
     return answer_from(best.record, best.measurement, best.differences)
@@ -110,6 +113,8 @@ def seen_from(target: Target, answer: Answer, min_match: Match = "stale") -> Ans
     A server that never saw the target cannot know that the name is all that is the same.
     """
     places = target.compare(answer.target)
+    if answer.match in ("near", "model"):  # its slowdown is foretold for the shape, and stands
+        return None if places.hard else replace(answer, differences=(*_of_shape(answer), *places.soft))
     kept = (words for words in answer.differences if words.startswith(TEMPLATE))
     differences = (*places.soft, *kept)
     if places.hard or (differences and min_match == "exact"):
@@ -117,6 +122,12 @@ def seen_from(target: Target, answer: Answer, min_match: Match = "stale") -> Ans
     match: Match = "stale" if differences else "exact"
     slowdown = None if differences else 1.0
     return replace(answer, match=match, differences=differences, expected_slowdown=slowdown)
+
+
+def _of_shape(answer: Answer) -> list[str]:
+    """The differences of a near answer that are not about the place."""
+    ours = (TEMPLATE, *(f"{name}: " for name in answer.problem.as_dict()))
+    return [words for words in answer.differences if words.startswith(ours)]
 
 
 def explain_miss(query: Query, records: Sequence[Record]) -> list[str]:
@@ -134,14 +145,14 @@ def explain_miss(query: Query, records: Sequence[Record]) -> list[str]:
     return min(explained, key=lambda differences: (len(differences), differences), default=[])
 
 
-def _hits(query: Query, records: Sequence[Record], templates: Mapping[str, str]) -> list[_Hit]:
+def hits(query: Query, records: Sequence[Record], templates: Mapping[str, str]) -> list[Hit]:
+    """Times that were taken as asked, on the device asked about; `templates` says each one's digest as it is now."""
     unsaid = _unsaid(query.where, records)
     found = []
     for record in records:
         places = _compare(query.where, record.key.target, unsaid)
-        same = record.key.problem == query.problem and record.key.policy == query.policy and not places.hard
-        if same and record.measurement is not None:
-            found.append(_Hit(record, record.measurement, (*places.soft, *_edited(record, templates))))
+        if record.key.policy == query.policy and not places.hard and record.measurement is not None:
+            found.append(Hit(record, record.measurement, (*places.soft, *_edited(record, templates))))
     return found
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from ..cache.records import Answer, Match
 from ..cache.store import Store
 from ..spaces.targets import Target
-from ..templates import catalogue
-from . import lookup
+from . import answering
 from .lookup import Query
 
 
@@ -22,13 +21,11 @@ class StoreServices:
 
     def lookup(self, query: Query, min_match: Match = "stale") -> Answer | None:
         """The best answer known, no farther than `min_match`. Raises: StoreError."""
-        known = self._store.candidates(query.problem.op, query.problem.digest)
-        return lookup.rank(query, known, min_match, catalogue.digests(query.problem.op))
+        return answering.answer(self._store, query, min_match)
 
     def explain_miss(self, query: Query) -> list[str]:
         """What the nearest record differs in: of the problem itself, else of the whole op. Raises: StoreError."""
-        same_problem = self._store.candidates(query.problem.op, query.problem.digest)
-        return lookup.explain_miss(query, same_problem or self._store.candidates(query.problem.op))
+        return answering.explain_miss(self._store, query)
 
     def ready(self) -> None:
         """Return if the store answers. Raises: StoreError."""

@@ -24,6 +24,7 @@ class Settings:
     api_key: str | None = None  # KERNTUNE_API_KEY: bearer key for that server
     threads: int | None = None  # OMP_NUM_THREADS: threads a CPU kernel runs with; all usable cores where unset
     compiler: str | None = None  # CC: C compiler to try first
+    explain: bool = False  # KERNTUNE_EXPLAIN: why a lookup missed or is not exact goes to stderr, field by field
     disabled: bool = False  # KERNTUNE_DISABLE: ops run the vendor library, whatever is tuned
 
     def __repr__(self) -> str:
@@ -45,6 +46,7 @@ def read(environ: Mapping[str, str] | None = None) -> Settings:
         api_key=env.get("KERNTUNE_API_KEY") or None,
         threads=_count(env, "OMP_NUM_THREADS"),
         compiler=env.get("CC") or None,
+        explain=_flag(env, "KERNTUNE_EXPLAIN"),
         disabled=_flag(env, "KERNTUNE_DISABLE"),
     )
 

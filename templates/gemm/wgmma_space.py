@@ -30,8 +30,8 @@ SWAPPED_ROWS = 256
 """Rows of A up to which C may be computed transposed, where nothing else asks for it."""
 
 FRAGMENT_REGISTERS = 16
-"""Of two steps of P and two times 64 rows, where it goes through registers; 8 more, whatever their count, keep ptxas 13.0
-from spilling."""
+"""Of two steps of P and two times 64 rows, where it goes through registers; 8 more, whatever their count, keep ptxas
+13.0 from spilling."""
 
 
 def _registers(warpgroups: Expr, resident: Expr) -> tuple[Expr, Expr]:

@@ -32,6 +32,30 @@ def answer(*arguments, **environment):
     return json.loads(done.stdout)
 
 
+def test_a_near_lookup_says_what_differs_and_what_it_should_lose():
+    """On the command line and from Python; who does not ask for a near answer is told why there is none."""
+    answer(*JOB)
+    other = ["lookup", "gemm", "--shape", "96x80x128", "--device", "cpu"]
+    refused = tune(*other)
+    assert refused.returncode == 3
+    assert "k: 128 here, 64 stored" in refused.stderr
+    near = tune(*other, "--min-match", "near")
+    assert near.returncode == 0, near.stderr
+    assert "match     near: k: 128 here, 64 stored" in near.stdout
+    assert "× the best that is foretold here" in near.stdout
+    script = "import kerntune; print(kerntune.lookup('gemm', m=96, n=80, k=128, device='cpu'))"
+    explained = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+        env={**os.environ, "KERNTUNE_EXPLAIN": "1"},
+    )
+    assert explained.stdout == "None\n"
+    assert explained.stderr == "kerntune: gemm m=96 n=80 k=128: nothing (k: 128 here, 64 stored)\n"
+
+
 def test_tuning_measures_and_the_second_time_answers_from_the_cache():
     """Measured once, then remembered: under a second, nothing measured, the same config byte for byte."""
     first = answer(*JOB)

@@ -5,8 +5,10 @@ from dataclasses import replace
 
 import pytest
 from asking import PATH, SHAPE, TOOLS, a_gemm_record, refused
+from builders import a_target, a_winner
 from kerntune.cache.wire import answer_from_json
 from kerntune.server.schemas import AnswerBody
+from kerntune.templates.catalogue import op_named, templates_named
 
 
 def test_a_known_problem_is_answered_with_its_config_and_evidence(store, browser):
@@ -116,6 +118,19 @@ def test_a_miss_says_what_the_nearest_record_differs_in_and_how_to_tune(store, b
     detail = refused(browser.get(PATH, params=params), 404, "/problems/no-answer")["detail"]
     assert "layout: tt here, nn stored" in detail
     assert detail.endswith("tune gemm --shape 64x128x256 --layout tt")
+
+
+def test_a_near_answer_is_given_to_who_asks_for_one(store, browser):
+    """Of another shape, named field by field, with what it should lose; to nobody else."""
+    target = a_target()
+    (tiled,) = templates_named("gemm", ["triton_tiled"])
+    there = op_named("gemm").problem("gpu", m=4096, n=4096, k=4096)
+    store.add(a_winner(there, 180.0, tiled, None, target))
+    asked = {"shape": "4096x4096x2048", "target": target.digest}
+    refused(browser.get(PATH, params=asked), 404, "/problems/no-answer")
+    answer = answer_from_json(browser.get(PATH, params=asked | {"min_match": "near"}).json())
+    assert (answer.match, answer.differences) == ("near", ("k: 2048 here, 4096 stored",))
+    assert answer.expected_slowdown >= 1.0
 
 
 def test_a_lookup_creates_no_work(store, browser):

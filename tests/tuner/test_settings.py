@@ -21,11 +21,12 @@ def test_each_variable_is_read():
         "KERNTUNE_API_KEY": "secret",
         "KERNTUNE_CACHE_DIR": "/c",
         "OMP_NUM_THREADS": "3,2",
+        "KERNTUNE_EXPLAIN": "1",
         "CC": "",
     }
     read = settings.read(env)
     assert (read.db_url, read.server_url, str(read.cache_dir)) == ("postgresql://h/d", "http://h:1", "/c")
-    assert (read.threads, read.compiler) == (3, None)
+    assert (read.threads, read.compiler, read.explain) == (3, None, True)
 
 
 def test_a_key_is_never_shown():

@@ -84,9 +84,13 @@ def _print(op: Op, answer: Answer) -> None:
     console.print(f"config    {escape(repr(answer.config))}")
     console.print(f"template  {escape(answer.template)}")
     speedup = f", {answer.speedup:.2f} × {answer.baseline_name}" if answer.speedup else ""
-    console.print(f"time      {time_of(answer.median_us)} ± {time_of(answer.spread_us)}{escape(speedup)}")
+    where = f" at {op.shape_of(answer.problem)}" if answer.match in ("near", "model") else ""
+    console.print(f"time      {time_of(answer.median_us)} ± {time_of(answer.spread_us)}{where}{escape(speedup)}")
     differing = f": {'; '.join(answer.differences)}" if answer.differences else ""
     console.print(f"match     {answer.match}{escape(differing)}")
+    if answer.match in ("near", "model"):
+        said = "not known" if answer.expected_slowdown is None else f"{answer.expected_slowdown:.2f} ×"
+        console.print(f"slowdown  {said} the best that is foretold here")
     when = answer.recorded_at.isoformat(timespec="seconds")
     console.print(
         f"evidence  {answer.samples} samples on {escape(answer.target.name)}, {when}, {escape(answer.recorded_by)}"
