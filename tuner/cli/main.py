@@ -9,6 +9,7 @@ import typer
 from . import exits
 from .bench import bench_group
 from .doctor import doctor
+from .list import list_known
 from .lookup import lookup_group
 from .replay import replay
 from .report import report_group
@@ -34,6 +35,7 @@ def make_app() -> typer.Typer:
     app.add_typer(bench_group(), name="bench")
     app.add_typer(spaces_group(), name="spaces")
     app.command(epilog="Example: tune workload model.jsonl --time 600")(workload)
+    app.command("list", epilog="Example: tune list gemm --device H200")(list_known)
     app.add_typer(report_group(), name="report")
     app.command(epilog="Example: tune replay HEADER.json --sampler tpe --trials 200 --seeds 20")(replay)
     app.command(epilog="Example: tune serve --port 8420")(serve)
