@@ -61,8 +61,8 @@ def work(problem: Problem, target: Target, of: Columns) -> Work:
     turn = slower * np.maximum(products, moves) + TURN_CLOCKS
     by_warps = products / np.minimum(warps / SCHEDULERS, 1.0)
     alone = slower * np.maximum(by_warps, moves) + TURN_CLOCKS  # beside no other block
-    # A buffer is loaded, multiplied and free again: as many of these at the same time as there are stages.
-    paced = np.maximum((LOAD_CLOCKS + alone) / stages, alone)
+    # A buffer is loaded, multiplied and free again; of those that there are, one is being multiplied.
+    paced = np.maximum((LOAD_CLOCKS + alone) / np.maximum(stages - 1, 1), alone)
     sums = bm * bn / (warps * WARP_THREADS)
     resident = resident_blocks(device, warps, sums + ADDRESSING_REGISTERS + 16, stages * loaded)
     stored = blocks * bm * bn * out
