@@ -109,5 +109,6 @@ TEMPLATE = KernelTemplate(
     supports=_supports,
     launch=_launch,
     seeds=_seeds,
+    seeds_by_estimate=True,
     work=work,
 )
