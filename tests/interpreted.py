@@ -1,4 +1,4 @@
-"""Candidates of gemm in Triton's interpreter, in a process of their own: a store out of bounds would corrupt this one.
+"""Candidates of gemm in Triton's interpreter, in processes of their own: a store out of bounds would corrupt this one.
 
 Not in bf16, which the interpreter of Triton 3.6 multiplies wrongly (docs/measured_facts.md).
 """
@@ -7,9 +7,13 @@ import json
 import subprocess
 import sys
 from dataclasses import asdict
+from itertools import chain
 
 import numpy as np
 from kerntune.templates.catalogue import op_named
+
+PROCESSES = 2
+"""Each interprets with one thread; who is free takes the next case."""
 
 CHILD = """
 import importlib.util, json, sys
@@ -22,6 +26,7 @@ DTYPES = {"fp16": torch.float16, "fp32": torch.float32, "tf32": torch.float32, "
           "int8": torch.int8, "int32": torch.int32, "fp8e4m3": torch.float8_e4m3fn, "fp8e5m2": torch.float8_e5m2}
 WORKSPACE = {"*fp32": torch.float32, "*i32": torch.int32, "*fp16": torch.float16, "*i8": torch.int8,
              "*fp8e4nv": torch.float8_e4m3fn}
+WORDS = {"*i8": torch.int8, "*i16": torch.int16, "*i32": torch.int32}
 
 def framed(values):
     # What is read past the end of an array shows as NaN, or as the largest integer there is.
@@ -33,6 +38,10 @@ def framed(values):
 
 folder = Path(sys.argv[1])
 for number, case in enumerate(json.loads((folder / "cases.json").read_text())):
+    try:
+        (folder / f"taken_{number}").touch(exist_ok=False)
+    except FileExistsError:
+        continue
     path = folder / f"kernel_{number}.py"
     path.write_text(case["source"])
     spec = importlib.util.spec_from_file_location(path.stem, path)
@@ -47,7 +56,7 @@ for number, case in enumerate(json.loads((folder / "cases.json").read_text())):
         # A descriptor's type is that of A and B, of which the array is a copy.
         kind = WORKSPACE[types[name]] if types[name].startswith("*") else DTYPES[case["dtype"]]
         arrays[name] = torch.zeros(size // kind.itemsize, dtype=kind)
-    for call in range(2):
+    for call in range(case["calls"]):
         c = arrays["c"]
         c.copy_(torch.full(c.shape, 77.0 if not c.dtype.is_floating_point else float("nan")).to(c.dtype))
         for launch in case["launches"]:
@@ -59,19 +68,18 @@ for number, case in enumerate(json.loads((folder / "cases.json").read_text())):
                     strides = [stride // size for stride in tensor["strides_bytes"]] + [1]
                     block = json.loads("[" + x["type"].split("[")[1].rstrip(">"))
                     given.append(TensorDescriptor(arrays[tensor["buffer"]], list(tensor["shape"]), strides, block))
+                elif x["value"] is not None:
+                    given.append(x["value"])
                 else:
-                    given.append(arrays[x["name"]] if x["value"] is None else x["value"])
+                    # What only moves elements takes them as integers of their size.
+                    array, word = arrays[x["name"]], WORDS.get(x["type"])
+                    given.append(array.view(word) if word and word.itemsize == array.itemsize else array)
             getattr(module, launch["entry"])[tuple(launch["grid"])](*given)
         out = c.double().numpy() if c.dtype.is_floating_point else c.numpy()
         np.save(folder / f"c_{number}_{call}.npy", out)
     left = [int(arrays[name].abs().max()) for name in case["zero"]]
     print("ran", number, max(left, default=0), flush=True)
 """
-
-
-def a_product(m, n, k, dtype="fp16", **fields):
-    """On a GPU."""
-    return op_named("gemm").problem("gpu", m=m, n=n, k=k, dtype=dtype, **fields)
 
 
 def inputs(of, seed=0):
@@ -93,10 +101,10 @@ def inputs(of, seed=0):
     return found
 
 
-def run(candidates, folder, zero=()):
-    """Each (problem, candidate) twice: its two C, and the arrays named `zero` seen to be left as such.
+def run(candidates, folder, zero=(), calls=2):
+    """Each (problem, candidate) so many times: its C of each call, and the arrays named `zero` seen to be left as such.
 
-    Gives (problem, candidate, first C, second C) of each.
+    Gives (problem, candidate, first C, second C …) of each.
     """
     problems = list(dict.fromkeys(of for of, _ in candidates))
     for number, of in enumerate(problems):
@@ -111,6 +119,7 @@ def run(candidates, folder, zero=()):
             "problem": problems.index(of),
             "dtype": str(of["dtype"]),
             "arrays": {buffer.name: buffer.dtype for buffer in op_named("gemm").buffers(of)},
+            "calls": calls,
         }
         for of, candidate in candidates
     ]
@@ -118,21 +127,42 @@ def run(candidates, folder, zero=()):
         shape = next(buffer.shape for buffer in op_named("gemm").buffers(of) if buffer.role == "output")
         np.save(folder / f"{case['problem']}_c.npy", np.zeros(shape))
     (folder / "cases.json").write_text(json.dumps(cases))
-    ran = subprocess.run(
-        [sys.executable, "-c", CHILD, str(folder)],
-        capture_output=True,
-        text=True,
-        timeout=280,
-        env={"TRITON_INTERPRET": "1", "PATH": "/usr/bin:/bin", "HOME": str(folder)},
-        check=False,
-    )
-    lines = [line.split() for line in ran.stdout.splitlines() if line.startswith("ran ")]
-    assert len(lines) == len(cases), ran.stderr[-3000:]
-    assert [line[2] for line in lines] == ["0"] * len(cases)
+    said, complaints = _interpreted(folder)
+    assert len(said) == len(cases), complaints
+    assert {left for _, _, left in said} <= {"0"}
     return [
-        (of, candidate, *(np.load(folder / f"c_{number}_{call}.npy") for call in range(2)))
+        (of, candidate, *(np.load(folder / f"c_{number}_{call}.npy") for call in range(calls)))
         for number, (of, candidate) in enumerate(candidates)
     ]
+
+
+def _interpreted(folder):
+    """What the processes say of the cases they ran, word by word, and the ends of their complaints."""
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", CHILD, str(folder)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={"TRITON_INTERPRET": "1", "PATH": "/usr/bin:/bin", "HOME": str(folder)}
+            | dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"),
+        )
+        for _ in range(PROCESSES)
+    ]
+    try:
+        ended = [process.communicate(timeout=280) for process in started]
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+    lines = chain.from_iterable(out.splitlines() for out, _ in ended)
+    return [line.split() for line in lines if line.startswith("ran ")], [complaint[-3000:] for _, complaint in ended]
+
+
+def distance(of, c):
+    """Of C from what it should be, in the Frobenius norm: a share of that norm, NaN where an element is not finite."""
+    got, expected = op_named("gemm").evidence(of, inputs(of) | {"c": c}, np, np.random.default_rng(0))
+    return np.linalg.norm(got - expected) / np.linalg.norm(expected)
 
 
 def fault(of, c):

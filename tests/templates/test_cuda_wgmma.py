@@ -1,72 +1,15 @@
-"""cuda_wgmma: its space, its launches, and what NVRTC makes of its sources; its numbers need a Hopper (tests/gpu)."""
+"""cuda_wgmma: its launches, and what NVRTC makes of its sources; its numbers need a Hopper (tests/gpu)."""
 
 from itertools import pairwise
 
-import numpy as np
 import pytest
-from builders import a_target
-from kerntune.templates.catalogue import op_named, templates_named
+from gemm_candidates import BARE, HOPPER, LARGE, LAYOUTS, ODD, ROW, STRIP, TINY, a_product, candidates
+from kerntune.templates.catalogue import templates_named
 from kerntune.tuner.backends.artifact import Artifact
-from kerntune.tuner.backends.cuda import CudaBackend
 
 (TEMPLATE,) = templates_named("gemm", ["cuda_wgmma"])
-TARGET = a_target(nvrtc="13.0.88")
-LAYOUTS = ("nn", "nt", "tn", "tt")
-SHAPES = [
-    (4096, 4096, 4096),
-    (777, 3333, 2048),
-    (1, 1, 1),
-    (17, 5, 3),
-    (1, 4096, 4096),
-    (64, 4096, 14336),
-    (5, 7, 4096),
-]
+SHAPES = [LARGE, ODD, TINY, BARE, ROW, STRIP, (5, 7, 4096)]
 MOST_REGISTERS = 65536
-
-
-def problem(m, n, k, **fields):
-    return op_named("gemm").problem("gpu", m=m, n=n, k=k, **fields)
-
-
-def candidates(of, count, seed=0):
-    feasible = TEMPLATE.feasible(of, TARGET)
-    return [
-        TEMPLATE.candidate(feasible, of, TARGET, config)
-        for config in feasible.sample(np.random.default_rng(seed), min(count, len(feasible)))
-    ]
-
-
-def test_a_large_product_has_thousands_of_configs():
-    """There is something to search."""
-    assert len(TEMPLATE.feasible(problem(4096, 4096, 4096, layout="nt"), TARGET)) >= 10_000
-
-
-@pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("shape", SHAPES)
-def test_every_shape_has_configs_and_seeds(shape, layout):
-    """Neither a tiny nor an odd problem is left without a kernel."""
-    of = problem(*shape, layout=layout)
-    feasible = TEMPLATE.feasible(of, TARGET)
-    seeds = TEMPLATE.seed_configs(feasible, of, TARGET)
-    assert seeds
-    assert all(seed in feasible for seed in seeds)
-
-
-def test_the_first_seeds_of_a_large_product_are_taken_as_they_are():
-    """A guess that is bent to the nearest config is another guess."""
-    for shape in [(4096, 4096, 4096), (8192, 4096, 14336), (2048, 2048, 2048), (64, 4096, 14336), (1024, 1024, 1024)]:
-        of = problem(*shape, layout="nt")
-        feasible = TEMPLATE.feasible(of, TARGET)
-        first = TEMPLATE.seeds(of, TARGET)[0]
-        assert dict(feasible.nearest(first)) == first, shape
-
-
-@pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("shape", SHAPES)
-def test_no_two_configs_share_a_source(shape, layout):
-    """A config that renders another's source would be measured twice."""
-    sources = [candidate.source for candidate in candidates(problem(*shape, layout=layout), 150)]
-    assert len(set(sources)) == len(sources)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -76,11 +19,11 @@ def test_no_two_configs_share_a_source(shape, layout):
 @pytest.mark.parametrize("shape", SHAPES)
 def test_every_launch_fits_the_chip_and_every_map_is_one_that_tma_takes(shape, fields, layout):
     """Boxes, strides and swizzles as the driver wants them; whole clusters; shared memory a block may have."""
-    for candidate in candidates(problem(*shape, **({"layout": layout} | fields)), 60):
+    for candidate in candidates(TEMPLATE, a_product(*shape, **({"layout": layout} | fields)), 60):
         launch, config = candidate.launch, candidate.config
         maps = [argument.tensor for argument in launch.arguments if argument.tensor is not None]
         assert [tensor.refusal for tensor in maps] == [None] * len(maps)
-        assert launch.smem_bytes <= TARGET.device.smem_per_block_bytes
+        assert launch.smem_bytes <= HOPPER.device.smem_per_block_bytes
         assert launch.block == (128 * (config["WARPGROUPS"] + 1), 1, 1)
         assert launch.grid[0] % (config["CLUSTER_M"] * config["CLUSTER_N"] * config["CLUSTER_K"]) == 0
 
@@ -88,7 +31,7 @@ def test_every_launch_fits_the_chip_and_every_map_is_one_that_tma_takes(shape, f
 @pytest.mark.parametrize("shape", SHAPES)
 def test_blocks_that_share_a_tile_are_all_there_at_once_or_never_wait(shape):
     """Sums that meet in memory are added up by the last to come: each tile has as many blocks as it has shares."""
-    for candidate in candidates(problem(*shape, layout="nt"), 200):
+    for candidate in candidates(TEMPLATE, a_product(*shape, layout="nt"), 200):
         config = candidate.config
         splits = config["CLUSTER_K"] * config["SPLIT_K"]
         if splits == 1:
@@ -116,36 +59,12 @@ def test_shares_of_the_depth_are_all_of_it_once(depth, splits):
 
 def test_rows_that_tma_does_not_take_are_copied_first():
     """Those of B in nn with an odd N; in nt they run along K."""
-    (odd,) = candidates(problem(777, 3333, 2048, layout="nn"), 1)
-    (even,) = candidates(problem(777, 3333, 2048, layout="nt"), 1)
+    (odd,) = candidates(TEMPLATE, a_product(777, 3333, 2048, layout="nn"), 1)
+    (even,) = candidates(TEMPLATE, a_product(777, 3333, 2048, layout="nt"), 1)
     assert [launch.entry for launch in odd.launch.before] == ["copy_rows"]
     assert odd.launch.workspace["b_copy"] == 2048 * 3392 * 2
     assert not even.launch.before
     assert "copy_rows" not in even.source
-
-
-@pytest.mark.parametrize(
-    ("target", "fields", "reason"),
-    [
-        (a_target("cpu"), {}, "it runs on a GPU of sm_90: no other has wgmma"),
-        (a_target(arch="sm_80"), {}, "it runs on a GPU of sm_90: no other has wgmma"),
-        (TARGET, {"dtype": "tf32", "layout": "tn"}, "of tf32 it takes layouts nt, nn, tt, not tn"),
-        (TARGET, {"dtype": "int8"}, "of int8 it takes layouts nt, not nn"),
-        (TARGET, {"dtype": "fp8", "layout": "nt", "scales": "block128"}, "it has no scales inside K"),
-        (TARGET, {"dtype": "fp8", "layout": "nt", "scales": "row", "out_dtype": "bf16"}, None),
-        (TARGET, {"epilogue": "bias+gelu+residual", "batch": 3}, None),
-    ],
-)
-def test_what_it_cannot_compute_is_said(target, fields, reason):
-    """A template that is passed over says why."""
-    assert TEMPLATE.supports(problem(64, 64, 64, **fields), target) == reason
-
-
-@pytest.fixture(scope="module")
-def backend():
-    made = CudaBackend(TARGET, 1)
-    yield made
-    made.close()
 
 
 @pytest.mark.nvrtc
@@ -164,11 +83,10 @@ def backend():
         ((300, 333, 264), {"layout": "tt", "dtype": "tf32", "batch": 2}),
     ],
 )
-def test_sampled_configs_compile_and_keep_their_sums_in_registers(backend, tmp_path, shape, fields):
+def test_sampled_configs_compile_and_keep_their_sums_in_registers(compiled, tmp_path, shape, fields):
     """Warpgroups that gave registers up, or got more, would spill sums by the hundred bytes."""
-    of = problem(*shape, **fields)
-    for candidate in candidates(of, 6, seed=shape[0]):
-        made = backend.compile(candidate, tmp_path)
+    drawn = candidates(TEMPLATE, a_product(*shape, **fields), 6, seed=shape[0])
+    for candidate, made in zip(drawn, compiled([(one, HOPPER) for one in drawn], tmp_path), strict=True):
         assert isinstance(made, Artifact), (dict(candidate.config), made)
         assert made.registers * made.threads_per_block * candidate.config["RESIDENT"] <= MOST_REGISTERS
         assert made.spill_bytes < 64, dict(candidate.config)
