@@ -1,7 +1,8 @@
 """What a config of triton_tma does: the analytic model's part for tiles by TMA and wgmma.
 
-Nothing of it was fitted: it takes the clocks of tile_work.py, which were, to another template's times. Of 2,016 times of
-40 problems on an H200 (2026-11-23) the first config by estimate is at .942 of the best known, the best of three at .969.
+Nothing of it was fitted: it takes the clocks of tile_work.py, which were, to another template's times. Of 2,016
+times of 40 problems on an H200 (2026-11-23) the first config by estimate is at .942 of the best known, the best of
+three at .969.
 """
 
 from __future__ import annotations
