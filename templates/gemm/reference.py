@@ -70,13 +70,15 @@ def _products_off(dtype: str, k: int) -> float:
     """What products that are not exact add: tf32 has factors of 11 bits; sums of fp8 products keep 14.
 
     One sigma of K products of factors that are cut off is sqrt(K) · 2^-10.3 (H200, 2026-11-23, K = 512); six of them.
-    Source of the 14 bits:
-    DeepSeek-V3 Technical Report, 2024, 3.3.2; the bound takes each of K / 32 additions half a unit of the sum off.
+    Source of the 14 bits: DeepSeek-V3 Technical Report, 2024, 3.3.2. Sums are cut off and not rounded, so what each of
+    K / 32 additions takes off adds up: half a unit, of a sum as large as three sigma of its terms (measured_facts.md);
+    where they are few, chance has the larger part.
     """
     if dtype == "tf32":
         return 6.0 * math.sqrt(k) * math.exp2(-10.3)
     if dtype.startswith("fp8"):
-        return 6.0 * math.sqrt(k) * math.sqrt(k / 32) * math.exp2(-13)
+        steps = k / 32
+        return math.sqrt(k) * max(6.0 * math.sqrt(steps) * math.exp2(-13), 3.0 * steps * math.exp2(-14))
     return 0.0
 
 
