@@ -63,7 +63,7 @@ def _launch(problem: Problem, target: Target, values: Mapping[str, Any]) -> Laun
     ]
     if values["STORE"] in ("tma", "reuse"):
         line = int(values["C_LINE_BYTES"])
-        maps.append(Argument("c_map", "map", tensor=result(problem).tensor((64, line // 2), _SWIZZLES[line], "256B")))
+        maps.append(Argument("c_map", "map", tensor=_mapped(result(problem), (64, line // 2), _SWIZZLES[line])))
     clusters, splits = int(values["clusters"]), int(values["splits"])
     workspace: dict[str, int] = {}
     if values["SPLIT_K"] > 1:
@@ -96,8 +96,16 @@ def _programs(target: Target, values: Mapping[str, Any]) -> int:
 def _map(read: Matrix, block: int, block_k: int, line: int, shared: int) -> TensorMap:
     """Of A or B in the boxes of one load: a line wide, the share of one block of a cluster high."""
     if read.dims[1] == "k":
-        return read.tensor((block // shared, LINE_BYTES // read.element), "128B", "256B")
-    return read.tensor((block_k // shared, line // read.element), _SWIZZLES[line], "256B")
+        return _mapped(read, (block // shared, LINE_BYTES // read.element), "128B")
+    return _mapped(read, (block_k // shared, line // read.element), _SWIZZLES[line])
+
+
+def _mapped(matrix: Matrix, box: tuple[int, int], swizzle: Swizzle) -> TensorMap:
+    """Its map; L2 fetches two lines at a time where rows begin at two.
+
+    At 1000³ bf16 nt, rows of 2,000 bytes, one config took 7.90 µs so, and 7.49 with one line (H200, 2026-11-23).
+    """
+    return matrix.tensor(box, swizzle, "256B" if matrix.pitch_bytes % (2 * LINE_BYTES) == 0 else "128B")
 
 
 def _copy_launch(copy: Matrix) -> Launch:

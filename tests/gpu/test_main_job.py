@@ -22,7 +22,7 @@ def test_a_gpu_is_tuned_by_default_and_answers_from_the_cache():
     first = answer(*job)
     assert first["target"]["kind"] == "gpu"
     assert first["problem"]["dtype"] == "bf16"
-    assert first["template"] == "triton_tiled"
+    assert first["template"] in first["spaces"]
     assert first["trials"]["measured"] >= 6
     assert first["baseline"]["name"].startswith(("torch.mm (cublas", "cupy.matmul"))
     second = answer(*job)

@@ -57,6 +57,14 @@ def test_shares_of_the_depth_are_all_of_it_once(depth, splits):
     assert depth < 2 * splits or all(first < last for first, last in pairwise(edges))
 
 
+@pytest.mark.parametrize(("k", "promotion"), [(1024, "256B"), (1000, "128B"), (1088, "128B")])
+def test_l2_fetches_two_lines_only_where_rows_begin_at_two(k, promotion):
+    """Else it would fetch what belongs to the next row."""
+    launch = candidates(TEMPLATE, a_product(1024, 1024, k, layout="nt"), 1)[0].launch
+    read = [argument.tensor for argument in launch.arguments if argument.name in ("p_map", "q_map")]
+    assert [tensor.l2_promotion for tensor in read] == [promotion] * 2
+
+
 def test_rows_that_tma_does_not_take_are_copied_first():
     """Those of B in nn with an odd N; in nt they run along K."""
     (odd,) = candidates(TEMPLATE, a_product(777, 3333, 2048, layout="nn"), 1)
