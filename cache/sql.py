@@ -3,35 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
-import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Engine,
-    Insert,
-    Select,
-    Table,
-    and_,
-    create_engine,
-    event,
-    func,
-    select,
-)
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, select
 
 from ..spaces.errors import StoreError
 from ..spaces.targets import Target
-from .location import Location, locate, prepare_file
-from .migrations.upgrade import bring_up_to_date
+from .database import BUSY_TIMEOUT_S, Database
 from .records import Incident, Record, RecordKey
 from .rules import at_the_door, clean_name, clean_text
+from .service_tables import spaces, templates
 from .tables import (
     OK,
     incidents,
@@ -44,51 +27,32 @@ from .tables import (
     target_row,
     targets,
 )
-from .troubles import explain
 from .wire import stamp_to_text
-
-BUSY_TIMEOUT_S = 30.0
-"""How long a write waits for other writers; one of ours holds the lock for about a millisecond."""
-
-POSTGRES_CONNECT_TIMEOUT_S = 10
 
 
 class SqlStore:
-    """Records in a database that several threads, processes and machines may use at once.
+    """Records in a database; it owns the database it is given."""
 
-    Durable: SQLite flushes its log at each commit (synchronous = FULL), so an acknowledged record survives a power cut.
-    """
-
-    def __init__(self, engine: Engine, where: str) -> None:
-        self._engine = engine
-        self._writer = engine.execution_options(kerntune_writes=True)  # the same connections
-        self._where = where
-        self._pid = os.getpid()
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._entered: set[str] = set()  # digests of templates and spaces that have their rows
 
     @classmethod
     def open(cls, url: str, busy_timeout_s: float = BUSY_TIMEOUT_S) -> SqlStore:
         """The store a SQLAlchemy URL names, made or migrated where it has to be. Raises: StoreError."""
-        location = locate(url)
-        if location.path:
-            prepare_file(location.path)
-        store = cls(_engine(location, busy_timeout_s), location.shown)
-        try:
-            with store._plain_errors():
-                bring_up_to_date(store._engine, store._writer, location.shown, busy_timeout_s)
-        except StoreError:
-            store.close()
-            raise
-        return store
+        return cls(Database.open(url, busy_timeout_s))
 
     def add(self, record: Record) -> None:
         kept = at_the_door(record)
-        with self._transaction() as connection:
+        with self._database.transaction() as connection:
             self._insert_key(connection, kept.key)
-            connection.execute(self._insert_new(records), record_row(kept))
+            self._insert_provenance(connection, kept)
+            connection.execute(self._database.insert_new(records), record_row(kept))
+        self._entered |= {kept.template_digest, kept.space_digest}
 
     def add_incident(self, key: RecordKey, incident: Incident) -> None:
         row = {"kind": clean_name(incident.kind), "reason": clean_text(incident.reason)}
-        with self._transaction() as connection:
+        with self._database.transaction() as connection:
             self._insert_key(connection, key)
             connection.execute(
                 incidents.insert(), key_columns(key) | row | {"recorded_at": stamp_to_text(datetime.now(UTC))}
@@ -121,51 +85,37 @@ class SqlStore:
     def targets(self) -> list[Target]:
         used = select(records.c.target_digest).distinct()
         query = select(targets.c.json).where(targets.c.digest.in_(used)).order_by(targets.c.name, targets.c.digest)
-        with self._plain_errors(), self._engine.connect() as connection:
+        with self._database.reading() as connection:
             return [Target.from_dict(json.loads(text)) for text in connection.execute(query).scalars()]
 
+    def state(self) -> str:
+        return self._database.state()
+
     def close(self) -> None:
-        self._engine.dispose(close=self._pid == os.getpid())
+        self._database.close()
 
     def _read(self, query: Select[Any], key: RecordKey | None = None) -> list[Record]:
-        with self._plain_errors(), self._engine.connect() as connection:
+        with self._database.reading() as connection:
             rows = connection.execute(query).mappings().all()
         try:
             return [record_from_row(cast("dict[str, Any]", row), key) for row in rows]
         except StoreError as error:
-            raise StoreError(f"{self._where}: {error}") from None
-
-    @contextmanager
-    def _transaction(self) -> Iterator[Connection]:
-        """A transaction that is on disk when the block has ended."""
-        with self._plain_errors(), self._writer.begin() as connection:
-            yield connection
+            raise StoreError(f"{self._database.where}: {error}") from None
 
     def _insert_key(self, connection: Connection, key: RecordKey) -> None:
         # Every writer takes the tables in this order, so that no two wait for each other in a circle.
-        connection.execute(self._insert_new(problems), problem_row(key))
-        connection.execute(self._insert_new(targets), target_row(key))
+        connection.execute(self._database.insert_new(problems), problem_row(key))
+        connection.execute(self._database.insert_new(targets), target_row(key))
 
-    def _insert_new(self, table: Table) -> Insert:
-        """INSERT that leaves a row of the same digest as it is."""
-        if self._engine.dialect.name == "sqlite":
-            return sqlite.insert(table).on_conflict_do_nothing(index_elements=["digest"])
-        return postgresql.insert(table).on_conflict_do_nothing(index_elements=["digest"])
-
-    @contextmanager
-    def _plain_errors(self) -> Iterator[None]:
-        """What the database complains of becomes a StoreError; its own words stay in `__cause__`."""
-        if self._pid != os.getpid():
-            self._engine.dispose(close=False)  # a fork: the connections are the parent's
-            self._pid = os.getpid()
-        try:
-            yield
-        except DBAPIError as error:
-            raise explain(error.orig or error, self._where) from error.orig
-        except sqlite3.Error as error:
-            raise explain(error, self._where) from error
-        except SQLAlchemyError as error:
-            raise StoreError(f"{self._where} did not answer: {error}. Try again.") from None
+    def _insert_provenance(self, connection: Connection, record: Record) -> None:
+        """The template and the space it was made with, where this process has not entered them yet."""
+        if {record.template_digest, record.space_digest} <= self._entered:
+            return
+        seen = {"seen_at": stamp_to_text(record.recorded_at)}
+        template = {"digest": record.template_digest, "op": record.key.problem.op, "name": record.template}
+        space = {"digest": record.space_digest, "template_digest": record.template_digest}
+        connection.execute(self._database.insert_new(templates), template | seen)
+        connection.execute(self._database.insert_new(spaces), space | seen)
 
 
 def _winner_ids(condition: ColumnElement[bool], *, by_template: bool = False) -> Select[Any]:
@@ -196,42 +146,3 @@ def _winner_ids(condition: ColumnElement[bool], *, by_template: bool = False) ->
         .subquery()
     )
     return select(ranked.c.id).where(ranked.c.place == 1)
-
-
-def _engine(location: Location, busy_timeout_s: float) -> Engine:
-    """An engine that has not connected yet. Raises: StoreError if the driver is missing."""
-    if location.path:
-        engine = create_engine(location.url, connect_args={"timeout": busy_timeout_s}, max_overflow=-1)
-        event.listen(engine, "connect", _set_up_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
-        return engine
-    try:
-        engine = create_engine(
-            location.url,
-            pool_pre_ping=True,  # a server may have been restarted since
-            connect_args={"connect_timeout": POSTGRES_CONNECT_TIMEOUT_S},
-        )
-    except ImportError as error:
-        raise StoreError(
-            f"{location.shown} needs the PostgreSQL driver ({error}). Install it: pip install 'kerntune[postgres]'"
-        ) from None
-
-    def set_lock_timeout(connection: Any, _: object) -> None:
-        connection.execute(f"SET lock_timeout = {round(busy_timeout_s * 1000)}")  # ms
-        connection.commit()
-
-    event.listen(engine, "connect", set_lock_timeout)
-    return engine
-
-
-def _set_up_sqlite(connection: sqlite3.Connection, _: object) -> None:
-    connection.isolation_level = None  # or the driver begins transactions by itself, and too late
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA fullfsync = ON")  # macOS: without it a flush stops in the disk's own cache
-    connection.execute("PRAGMA foreign_keys = ON")
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    # A writer takes the lock at once: one that reads first and asks later is refused at once, despite busy_timeout.
-    writes = connection.get_execution_options().get("kerntune_writes")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -1,4 +1,4 @@
-"""The tables of the store, and how a record lies in them. A change here needs a new file in `migrations/versions/`."""
+"""The tables of facts, and how a record lies in them. A change here needs a new file in `migrations/versions/`."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Double, ForeignKey, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import Column, Double, ForeignKey, Index, Table, Text
 
-from ..spaces.canonical import DIGEST_CHARS, canonical_json, digest
+from ..spaces.canonical import canonical_json, digest
 from ..spaces.errors import StoreError, UsageError
 from ..spaces.targets import Target
 from .records import Failure, Policy, Record, RecordKey
+from .schema import Digest, RowId, Stamp, metadata
 from .wire import (
     baseline_from_json,
     config_from_json,
@@ -25,31 +26,13 @@ from .wire import (
     verdict_to_json,
 )
 
-HEAD = "0002"
-"""Revision of the schema below: the newest file of `migrations/versions/`. Revisions sort as text."""
-
-VERSION_TABLE = "kerntune_version"
-"""Holds the revision a database is at; a database with tables but without this one is somebody else's."""
-
 OK = "ok"
 """Outcome of a measured record; any other outcome is the kind of a Failure."""
-
-metadata = MetaData(
-    naming_convention={
-        "pk": "pk_%(table_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_name)s",
-    }
-)
-
-_Digest = String(DIGEST_CHARS)
-_Stamp = String(32)  # 2026-11-22T15:33:00.123456+00:00: UTC, so text sorts as time does
-_Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by itself under INTEGER only
 
 problems = Table(
     "problems",
     metadata,
-    Column("digest", _Digest, primary_key=True),
+    Column("digest", Digest, primary_key=True),
     Column("op", Text, nullable=False),
     Column("json", Text, nullable=False),  # canonical
     Index("ix_problems_op", "op"),
@@ -58,7 +41,7 @@ problems = Table(
 targets = Table(
     "targets",
     metadata,
-    Column("digest", _Digest, primary_key=True),
+    Column("digest", Digest, primary_key=True),
     Column("kind", Text, nullable=False),  # cpu, gpu
     Column("name", Text, nullable=False),
     Column("json", Text, nullable=False),
@@ -67,17 +50,17 @@ targets = Table(
 records = Table(
     "records",
     metadata,
-    Column("id", _Id, primary_key=True),  # in order of arrival: settles two records of one stamp
-    Column("digest", _Digest, nullable=False, unique=True),  # of all that the record says: the same one is kept once
-    Column("key_digest", _Digest, nullable=False),  # of problem, target and policy
-    Column("problem_digest", _Digest, ForeignKey("problems.digest"), nullable=False),
-    Column("target_digest", _Digest, ForeignKey("targets.digest"), nullable=False),
+    Column("id", RowId, primary_key=True),  # in order of arrival: settles two records of one stamp
+    Column("digest", Digest, nullable=False, unique=True),  # of all that the record says: the same one is kept once
+    Column("key_digest", Digest, nullable=False),  # of problem, target and policy
+    Column("problem_digest", Digest, ForeignKey("problems.digest"), nullable=False),
+    Column("target_digest", Digest, ForeignKey("targets.digest"), nullable=False),
     Column("policy_cache", Text, nullable=False),  # cold, warm
     Column("policy_launch", Text, nullable=False),  # graph, eager
     Column("template", Text, nullable=False),
-    Column("template_digest", _Digest, nullable=False),
-    Column("space_digest", _Digest, nullable=False),
-    Column("config_digest", _Digest, nullable=False),
+    Column("template_digest", Digest, nullable=False),
+    Column("space_digest", Digest, nullable=False),
+    Column("config_digest", Digest, nullable=False),
     Column("config", Text, nullable=False),  # JSON in the space's order, so not canonical
     Column("phase", Text, nullable=False),  # search, playoff
     Column("outcome", Text, nullable=False),  # ok, or the kind of failure
@@ -91,7 +74,7 @@ records = Table(
     Column("baseline_name", Text),
     Column("baseline_samples_us", Text),  # JSON list
     Column("baseline_speedup", Text),  # JSON: paired by round, with its interval; the vendor's other ways
-    Column("recorded_at", _Stamp, nullable=False),
+    Column("recorded_at", Stamp, nullable=False),
     Column("recorded_by", Text, nullable=False),
     # `best` and `candidates` rank inside this index and then read the winners' rows only.
     Index(
@@ -111,13 +94,13 @@ records = Table(
 incidents = Table(
     "incidents",
     metadata,
-    Column("id", _Id, primary_key=True),
-    Column("key_digest", _Digest, nullable=False),
-    Column("problem_digest", _Digest, ForeignKey("problems.digest"), nullable=False),
-    Column("target_digest", _Digest, ForeignKey("targets.digest"), nullable=False),
+    Column("id", RowId, primary_key=True),
+    Column("key_digest", Digest, nullable=False),
+    Column("problem_digest", Digest, ForeignKey("problems.digest"), nullable=False),
+    Column("target_digest", Digest, ForeignKey("targets.digest"), nullable=False),
     Column("kind", Text, nullable=False),
     Column("reason", Text, nullable=False),
-    Column("recorded_at", _Stamp, nullable=False),
+    Column("recorded_at", Stamp, nullable=False),
     Index("ix_incidents_history", "key_digest", "recorded_at"),
 )
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from ...spaces.errors import StoreError
-from ..tables import HEAD, VERSION_TABLE
+from ..schema import HEAD, VERSION_TABLE
 
 ADVISORY_LOCK = 0x6B65726E74756E65
 """Number of PostgreSQL's lock under which one process migrates: "kerntune" in ASCII."""

@@ -13,12 +13,17 @@ from builders import a_key, a_record
 from kerntune.cache import migrations
 from kerntune.cache.migrations import env
 from kerntune.cache.records import Failure
+from kerntune.cache.schema import HEAD, VERSION_TABLE, metadata
 from kerntune.cache.sql import SqlStore
-from kerntune.cache.tables import HEAD, VERSION_TABLE, metadata
 from sqlalchemy import create_engine, text
 
 # as revision 0001 keeps records: these columns did not exist, and the ranking read medians
+NEW_IN_0003 = (
+    *("spaces", "templates", "studies", "job_events", "jobs", "misses", "generation_answers", "generations"),
+    "api_keys",
+)
 BACK_TO_0001 = [
+    *(f"DROP TABLE {name}" for name in NEW_IN_0003),
     "DROP INDEX ix_records_ranking",
     *(f"ALTER TABLE records DROP COLUMN {name}" for name in ("details", "ranked_us", "verdict", "baseline_speedup")),
     "CREATE INDEX ix_records_ranking ON records (problem_digest, key_digest, template_digest, config_digest, "

@@ -78,7 +78,7 @@ def test_incidents_are_kept(store, path):
 
 def test_commits_are_flushed_to_the_disk(store):
     """WAL with synchronous = FULL (2): an acknowledged record survives a power cut."""
-    with store._engine.connect() as connection:
+    with store._database.reading() as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
 
@@ -138,14 +138,14 @@ def test_a_full_disk_is_a_store_error_and_loses_nothing_acknowledged(url):
 def test_a_forked_child_takes_connections_of_its_own(store):
     """SQLite's locks do not cross a fork."""
     store.add(a_record())
-    with store._engine.connect() as connection:
+    with store._database.reading() as connection:
         parents = connection.connection.driver_connection
     child = os.fork()
     if child == 0:
         code = 1
         try:
             store.add(a_record(minutes=1))
-            with store._engine.connect() as connection:
+            with store._database.reading() as connection:
                 own = connection.connection.driver_connection is not parents
             code = 0 if own and len(store.records(a_key())) == 2 else 2
         finally:

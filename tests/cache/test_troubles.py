@@ -12,8 +12,8 @@ import pytest
 from builders import a_key, a_record
 from kerntune.cache import sql
 from kerntune.cache.records import Failure
+from kerntune.cache.schema import HEAD
 from kerntune.cache.sql import SqlStore
-from kerntune.cache.tables import HEAD
 from kerntune.cache.troubles import explain
 from kerntune.spaces.errors import StoreError
 
@@ -36,14 +36,14 @@ def test_a_server_that_is_not_there_is_told_plainly(monkeypatch):
 def test_a_database_without_room_takes_no_more_and_keeps_what_it_has(store):
     """SQLITE_FULL, as on a full disk; with room again the store goes on."""
     store.add(a_record(config={"number": 0}))
-    with store._engine.connect() as connection:
+    with store._database.reading() as connection:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
         connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
     large = a_record(config={"number": 1}, failure=Failure("compile", "x" * 100_000))
     with pytest.raises(StoreError, match="the disk is full"):
         store.add(large)
     assert store.records(a_key()) == [a_record(config={"number": 0})]
-    with store._engine.connect() as connection:
+    with store._database.reading() as connection:
         connection.exec_driver_sql("PRAGMA max_page_count = 1000000")
     store.add(large)
     assert len(store.records(a_key())) == 2
@@ -133,7 +133,7 @@ def test_a_file_that_may_not_be_written_can_still_be_read(store):
     """A lookup needs no right to write; an add says which right is missing."""
     store.add(a_record())
     store.close()
-    with store._engine.connect() as connection:
+    with store._database.reading() as connection:
         connection.exec_driver_sql("PRAGMA query_only = ON")  # what SQLite answers for a read-only file, for root too
     assert store.best(a_key()) == a_record()
     with pytest.raises(StoreError, match=r"k\.db cannot be written .*owner and mode"):
@@ -196,7 +196,7 @@ def test_sqlalchemy_is_not_heard_of(store, monkeypatch):
     def no_connection():
         raise PoolTimeout("QueuePool limit reached")
 
-    monkeypatch.setattr(store._engine, "connect", no_connection)
+    monkeypatch.setattr(store._database._engine, "connect", no_connection)
     with pytest.raises(StoreError, match="did not answer: QueuePool limit reached"):
         store.best(a_key())
     assert sql.StoreError is StoreError
