@@ -35,7 +35,6 @@ def request(m=512, n=256, k=384, **fields):
         ({"dtype": "fp8", "layout": "nt"}, 2),
         ({"dtype": "fp8", "layout": "nt", "out_dtype": "bf16", "scales": "tensor"}, 2),
         ({"dtype": "fp8", "layout": "nt", "out_dtype": "bf16", "scales": "row"}, 2),
-        ({"dtype": "fp8", "layout": "nt", "out_dtype": "bf16", "scales": "block128"}, 2),
         ({"dtype": "fp8", "layout": "nt", "out_dtype": "bf16", "epilogue": "bias+gelu+residual"}, 2),
         ({"batch": 3, "layout": "nt"}, 2),
         ({"epilogue": "bias"}, 2),
@@ -62,7 +61,24 @@ def test_what_is_rounded_twice_may_be_off_and_is_said_to_be(child):
     assert all(fault is None or fault.startswith("element") for fault in reply["vendors"].values())
 
 
-@pytest.mark.parametrize("fields", [{"dtype": "int8", "m": 8}, {"dtype": "fp8", "k": 40}], ids=str)
+def test_scales_of_blocks_have_one_way(child):
+    """Sums are not kept in few bits there; K is whole in blocks of four, or torch refuses it."""
+    blocks = {"dtype": "fp8", "layout": "nt", "out_dtype": "bf16", "scales": "block128", "k": 512}
+    reply = child.answer(request(**blocks))
+    assert "failure" not in reply, reply
+    assert reply["vendors"] == {"torch._scaled_mm (use_fast_accum=False)": None}
+    assert "fast accum" in reply["left_out"]["torch._scaled_mm (use_fast_accum=True)"]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"dtype": "int8", "m": 8},
+        {"dtype": "fp8", "k": 40},
+        {"dtype": "fp8", "k": 384, "out_dtype": "bf16", "scales": "block128"},
+    ],
+    ids=str,
+)
 def test_what_torch_refuses_is_left_out_and_the_next_problem_runs(child, fields):
     """In its own words; nothing is broken by it."""
     kernels, faults, left_out = child._vendors(child._work(request(layout="nt", **fields)), 1)  # white box
