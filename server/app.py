@@ -9,6 +9,7 @@ from importlib.metadata import version
 from fastapi import FastAPI
 
 from . import errors, schemas
+from .hot import HotAnswers
 from .routes import configs, health
 from .services import Services
 
@@ -30,6 +31,7 @@ def create_app(services: Services) -> FastAPI:
         redirect_slashes=False,
         lifespan=closing,
     )
+    app.add_middleware(HotAnswers, state=services.state)
     errors.install(app)
     schemas.describe_refusals(app)
     app.include_router(health.router(services))

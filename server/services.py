@@ -21,6 +21,9 @@ class Services(Protocol):
     def explain_miss(self, query: Query) -> list[str]:
         """What the nearest record differs in, field by field; empty where nothing is near."""
 
+    def state(self) -> str | None:
+        """Changes with whatever anyone commits to what the answers are made of; None: not known now. Microseconds."""
+
     def ready(self) -> None:
         """Return if lookups can be answered now."""
 

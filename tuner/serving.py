@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ..cache.records import Answer, Match
 from ..cache.store import Store
+from ..spaces.errors import StoreError
 from ..spaces.targets import Target
 from . import answering
 from .lookup import Query
@@ -12,8 +15,9 @@ from .lookup import Query
 class StoreServices:
     """Lookups in one store. As safe to call from several threads as the store is; it owns the store it is given."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, state: Callable[[], str | None] = lambda: None) -> None:
         self._store = store
+        self._state = state
 
     def targets(self) -> list[Target]:
         """Every target a record is known for, by name. Raises: StoreError."""
@@ -26,6 +30,13 @@ class StoreServices:
     def explain_miss(self, query: Query) -> list[str]:
         """What the nearest record differs in: of the problem itself, else of the whole op. Raises: StoreError."""
         return answering.explain_miss(self._store, query)
+
+    def state(self) -> str | None:
+        """Changes with whatever anyone commits; None where that is not known: then no answer is given twice."""
+        try:
+            return self._state()
+        except StoreError:
+            return None
 
     def ready(self) -> None:
         """Return if the store answers. Raises: StoreError."""

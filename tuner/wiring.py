@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import cache, partial
@@ -19,6 +20,7 @@ from .hosts import Host
 from .settings import Settings
 
 if TYPE_CHECKING:
+    from ..cache.database import Database
     from ..cache.remote import RemoteAnswers
     from ..cache.store import Store
     from .backends.artifact import Backend, ChildSpec
@@ -51,9 +53,19 @@ def open_remote(config: Settings, url: str) -> RemoteAnswers:
 
 def server_services() -> StoreServices:
     """What the server of this process is handed: the store its settings name. Raises: StoreError."""
+    from ..cache.database import Database
+    from ..cache.sql import SqlStore
     from .serving import StoreServices
 
-    return StoreServices(open_store(settings.read()))
+    database = Database.open(settings.read().db_url)
+    return StoreServices(SqlStore(database), _state_of(database))
+
+
+def _state_of(database: Database) -> Callable[[], str | None]:
+    """SQLite says it in microseconds, and is asked each time."""
+    from .polled import Polled
+
+    return database.state if database.dialect == "sqlite" else Polled(database.state)
 
 
 def binary_cache(config: Settings) -> BinaryCache:
