@@ -69,6 +69,8 @@ def own_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KERNTUNE_CACHE_DIR", str(tmp_path / "binaries"))
     for name in ("KERNTUNE_SERVER", "KERNTUNE_API_KEY"):
         monkeypatch.delenv(name, raising=False)
+    if api := sys.modules.get("kerntune.tuner.api"):
+        api.forget()
 
 
 @pytest.fixture

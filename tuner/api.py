@@ -14,6 +14,7 @@ from .budget import Budget
 from .samplers import DEFAULT
 from .schedule import PATIENCE
 from .stopping import StopRules
+from .tiers import TIMEOUT_S, Question, Tiers
 
 
 def tune(
@@ -50,6 +51,7 @@ def tune(
     budget, rules = Budget(trials, time_s), StopRules(patience, min_gain, target_us)
     words = (device, names, budget, sampler, seed, policy, force, db, transfer, rules, allow_vendor)
     report = tuning.run(tuning.Request(op, fields, *words))
+    _TIERS.remembered.forget()
     if report.interrupted:
         raise KeyboardInterrupt
     return report.answer
@@ -86,6 +88,7 @@ def tune_workload(
         *(time_s, device, names, sampler, seed, policy, force, db, transfer, patience),
     )
     report = workload.run(request)
+    _TIERS.remembered.forget()
     if report.interrupted:
         raise KeyboardInterrupt
     return [task.answer for task in report.tasks]
@@ -99,22 +102,34 @@ def lookup(
     min_match: str = "stale",
     db: str | None = None,
     server: str | None = None,
+    timeout_s: float = TIMEOUT_S,
     **fields: Any,
 ) -> Answer | None:
     """The best config known for a problem on this machine, or None. Measures nothing, needs no compiler.
 
-    Asks `server` (default: KERNTUNE_SERVER) where one is named, else the database. `min_match` is the farthest kind of
-    match that is accepted: exact, stale, near or model. With KERNTUNE_EXPLAIN=1 stderr says what is not exact, and why.
-    Raises: UsageError for words that are off, DeviceError, StoreError, NetworkError.
+    Asked again, it answers from memory: what is committed to the database by others is seen within a second, what a
+    server learns within a minute (a miss: 10 s). Where the database has no exact answer, KERNTUNE_SERVER is asked, and
+    the nearer of the two answers is given; `db` asks that database alone, `server` that server alone. A server that
+    takes longer than `timeout_s`, or fails, is a RuntimeWarning and left alone for 5 to 60 s. `min_match` is the
+    farthest kind of match accepted: exact, stale, near or model. With KERNTUNE_EXPLAIN=1 stderr says what is not exact.
+    Raises: UsageError for words that are off, DeviceError, StoreError.
     """
-    words = {"device": device, "policy": policy, "min_match": min_match}
-    config = settings.read()
-    url = server or (None if db else config.server_url)
-    misses: list[str] = []
-    if url:
-        answer = asking.ask_server(url, op_named(op), fields, **words)
-    else:
-        answer, misses = asking.ask_store(op_named(op), fields, **words, db_url=db)
-    if config.explain:
-        sys.stderr.write(asking.explained(op, fields, answer, misses))
-    return answer
+    question = Question(op, device, policy, min_match, db, server, timeout_s, tuple(fields.items()))
+    try:
+        held = _TIERS.remembered.get(question)
+    except TypeError:  # a value that no dict takes: the op says what is wrong with it
+        held = None
+    if held is not None:
+        return held.answer
+    found = _TIERS.ask(question, op_named(op))
+    if settings.read().explain:
+        sys.stderr.write(asking.explained(op, fields, found.answer, found.misses))
+    return found.answer
+
+
+def forget() -> None:
+    """Let go of what lookups hold in this process: answers, open databases, what the device and servers were like."""
+    _TIERS.close()
+
+
+_TIERS = Tiers()

@@ -8,6 +8,7 @@ from typing import Any, cast, get_args
 from ..cache.records import Answer, Match, Policy
 from ..cache.refusals import UnknownTarget
 from ..spaces.errors import DeviceError, UnknownName
+from ..spaces.targets import Target
 from ..templates.op import Op
 from . import answering, lookup, settings, wiring
 from .lookup import Query
@@ -25,8 +26,7 @@ def ask_store(
     config = settings.read()
     accepted = match_named(min_match)
     host = wiring.open_host(device, config)
-    problem = op.problem(host.target.kind, **fields)
-    query = Query(problem, Policy.named(host.target.kind, policy), host.target)
+    query = query_of(op, fields, host.target, policy)
     store = wiring.open_store(config, db_url)
     try:
         answer = answering.answer(store, query, accepted)
@@ -61,6 +61,11 @@ def ask_server(
         stated = {name: str(value) for name, value in target.as_dict()["toolchain"].items() if value is not None}
         answer = remote.lookup(op.name, {**query, "device": target.name, **stated})
         return answer and lookup.seen_from(target, answer, match_named(min_match))
+
+
+def query_of(op: Op, fields: Mapping[str, Any], target: Target, policy: str) -> Query:
+    """The question for a target. Raises: UsageError."""
+    return Query(op.problem(target.kind, **fields), Policy.named(target.kind, policy), target)
 
 
 def explained(op: str, fields: Mapping[str, Any], answer: Answer | None, misses: Sequence[str]) -> str:

@@ -20,7 +20,6 @@ from .hosts import Host
 from .settings import Settings
 
 if TYPE_CHECKING:
-    from ..cache.database import Database
     from ..cache.remote import RemoteAnswers
     from ..cache.store import Store
     from .backends.artifact import Backend, ChildSpec
@@ -51,21 +50,25 @@ def open_remote(config: Settings, url: str) -> RemoteAnswers:
     return RemoteAnswers(url, config.api_key)
 
 
-def server_services() -> StoreServices:
-    """What the server of this process is handed: the store its settings name. Raises: StoreError."""
+def open_watched_store(config: Settings, url: str | None = None) -> tuple[Store, Callable[[], str | None]]:
+    """The database of this URL, or of the settings, and its state, which changes with what anyone commits.
+
+    SQLite says it in microseconds and is asked each time; PostgreSQL is asked beside, and None says that it is not
+    known. Raises: StoreError.
+    """
     from ..cache.database import Database
     from ..cache.sql import SqlStore
-    from .serving import StoreServices
-
-    database = Database.open(settings.read().db_url)
-    return StoreServices(SqlStore(database), _state_of(database))
-
-
-def _state_of(database: Database) -> Callable[[], str | None]:
-    """SQLite says it in microseconds, and is asked each time."""
     from .polled import Polled
 
-    return database.state if database.dialect == "sqlite" else Polled(database.state)
+    database = Database.open(url or config.db_url)
+    return SqlStore(database), database.state if database.dialect == "sqlite" else Polled(database.state)
+
+
+def server_services() -> StoreServices:
+    """What the server of this process is handed: the store its settings name. Raises: StoreError."""
+    from .serving import StoreServices
+
+    return StoreServices(*open_watched_store(settings.read()))
 
 
 def binary_cache(config: Settings) -> BinaryCache:

@@ -46,6 +46,7 @@ def tune(monkeypatch):
     host = Host(a_target("cpu"), frozenset({"cpu"}), engine, lambda: 1 << 40, {})
     monkeypatch.setattr(wiring, "open_host", lambda name, settings: host)
     monkeypatch.setattr(wiring, "open_store", lambda settings, url=None: store)
+    monkeypatch.setattr(wiring, "open_watched_store", lambda settings, url=None: (store, lambda: None))
 
     def tuned(**more):
         return tuning.run(tuning.Request("gemm", SHAPE, budget=tuning.Budget(4, 60.0), **more))
