@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from ..spaces.errors import NoAnswer
+from ..spaces.errors import KerntuneError, NoAnswer
 
 MEDIA_TYPE = "application/problem+json"
 NO_ANSWER = "/problems/no-answer"
 UNKNOWN_TARGET = "/problems/unknown-target"
+UNKNOWN_JOB = "/problems/unknown-job"
+LEASE_LOST = "/problems/lease-lost"
 
 MAX_DETAIL_CHARS = 2000
 
 
 class UnknownTarget(NoAnswer):
     """A target digest the server has no record of: ask again by device and toolchain."""
+
+
+class UnknownJob(NoAnswer):
+    """A job the server does not have."""
+
+
+class LeaseLost(KerntuneError):
+    """A job is no longer the worker's: another one took it, or it has ended."""
 
 
 def printable(text: str, limit: int = MAX_DETAIL_CHARS) -> str:

@@ -47,18 +47,18 @@ def _clean_baseline(baseline: Baseline) -> Baseline:
 def _clean_outcome(outcome: Measurement | Failure) -> Measurement | Failure:
     if isinstance(outcome, Failure):
         return Failure(outcome.kind, clean_text(outcome.reason))
-    return replace(outcome, readings=_clean_value(outcome.readings), uses=_clean_value(outcome.uses))
+    return replace(outcome, readings=clean_value(outcome.readings), uses=clean_value(outcome.uses))
 
 
-def _clean_value(value: Any) -> Any:
+def clean_value(value: Any) -> Any:
     """A plain value as JSON keeps it: words cleaned, tuples as lists, nothing for a number that is none."""
     if isinstance(value, str):
         return clean_name(value)
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, Mapping):
-        return {clean_name(str(name)): _clean_value(entry) for name, entry in value.items()}
-    return [_clean_value(entry) for entry in value] if isinstance(value, list | tuple) else value
+        return {clean_name(str(name)): clean_value(entry) for name, entry in value.items()}
+    return [clean_value(entry) for entry in value] if isinstance(value, list | tuple) else value
 
 
 def winner(history: Iterable[Record]) -> Record | None:

@@ -53,7 +53,10 @@ jobs = Table(
     metadata,
     Column("id", RowId, primary_key=True),
     Column("key_digest", Digest, nullable=False),  # of problem, place and policy
-    Column("request", Text, nullable=False),  # JSON: the words of the request
+    Column("op", Text, nullable=False),
+    Column("request", Text, nullable=False),  # JSON: the words a worker runs it by
+    Column("place", Text, nullable=False),  # digest of a target, or name of a device
+    Column("backends", Text, nullable=False),  # ",cuda,triton,": a worker needs one of them
     Column("state", Text, nullable=False),  # queued, running, done, failed, cancelled
     Column("priority", Integer, nullable=False),
     Column("created_at", Stamp, nullable=False),
@@ -90,6 +93,7 @@ misses = Table(
     Column("op", Text, nullable=False),
     Column("request", Text, nullable=False),  # JSON: the words of the first that missed
     Column("count", Integer, nullable=False),
+    Column("gflop", Double, nullable=False),  # of all the misses together
     Column("first_at", Stamp, nullable=False),
     Column("last_at", Stamp, nullable=False),
 )
