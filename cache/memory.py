@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from threading import Lock
 
 from ..spaces.targets import Target
+from .paging import MOST_PER_PAGE, Page, checked_limit, cursor_after, row_id_of
 from .records import Incident, Record, RecordKey
 from .rules import at_the_door, clean_name, clean_text, winner
 
@@ -16,12 +17,17 @@ class MemoryStore:
     def __init__(self) -> None:
         self._lock = Lock()
         self._records: dict[RecordKey, dict[Record, None]] = {}  # the inner dict is an ordered set
+        self._arrived: list[Record] = []
+        self._targets: dict[str, Target] = {}
         self._incidents: list[tuple[RecordKey, Incident]] = []
 
     def add(self, record: Record) -> None:
-        kept = at_the_door(record)
+        self.add_many([record])
+
+    def add_many(self, records: Sequence[Record], /) -> int:
+        cleaned = [at_the_door(record) for record in records]
         with self._lock:
-            self._records.setdefault(kept.key, {}).setdefault(kept)
+            return sum(map(self._is_new, cleaned))
 
     def add_incident(self, key: RecordKey, incident: Incident) -> None:
         with self._lock:
@@ -41,13 +47,52 @@ class MemoryStore:
         winners = [best for key in keys for digest in digests[key] if (best := self.best(key, [digest]))]
         return sorted(winners, key=lambda record: (record.recorded_at, record.key.digest, record.template_digest))
 
+    def page(
+        self,
+        op: str | None = None,
+        problem_digest: str | None = None,
+        target_digest: str | None = None,
+        cursor: str | None = None,
+        limit: int = MOST_PER_PAGE,
+    ) -> Page:
+        start, most = row_id_of(cursor), checked_limit(limit)
+        with self._lock:
+            arrived = list(enumerate(self._arrived[start:], start + 1))
+        found = [
+            (number, record)
+            for number, record in arrived
+            if op in (None, record.key.problem.op)
+            and problem_digest in (None, record.key.problem.digest)
+            and target_digest in (None, record.key.target.digest)
+        ]
+        more = cursor_after(found[most - 1][0]) if len(found) > most else None
+        return Page(tuple(record for _, record in found[:most]), more)
+
     def targets(self) -> list[Target]:
         with self._lock:
             found = {key.target.digest: key.target for key in self._records}
         return sorted(found.values(), key=lambda target: (target.name, target.digest))
 
+    def add_target(self, target: Target) -> None:
+        with self._lock:
+            self._targets[target.digest] = target
+
+    def target(self, digest: str) -> Target | None:
+        with self._lock:
+            return self._targets.get(digest)
+
     def close(self) -> None:
         """Nothing to let go of: the records stay."""
+
+    def _is_new(self, record: Record) -> bool:
+        """Keep it; whether it was not kept before."""
+        of_key = self._records.setdefault(record.key, {})
+        if record in of_key:
+            return False
+        of_key[record] = None
+        self._arrived.append(record)
+        self._targets[record.key.target.digest] = record.key.target
+        return True
 
     def _history(self, key: RecordKey) -> list[Record]:
         with self._lock:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, select
+from sqlalchemy import ColumnElement, Connection, Select, Table, and_, func, select
 
 from ..spaces.errors import StoreError
 from ..spaces.targets import Target
 from .database import BUSY_TIMEOUT_S, Database
+from .paging import MOST_PER_PAGE, Page, checked_limit, cursor_after, row_id_of
 from .records import Incident, Record, RecordKey
 from .rules import at_the_door, clean_name, clean_text
 from .service_tables import spaces, templates
@@ -24,8 +25,10 @@ from .tables import (
     record_from_row,
     record_row,
     records,
+    space_row,
     target_row,
     targets,
+    template_row,
 )
 from .wire import stamp_to_text
 
@@ -43,17 +46,23 @@ class SqlStore:
         return cls(Database.open(url, busy_timeout_s))
 
     def add(self, record: Record) -> None:
-        kept = at_the_door(record)
+        self.add_many([record])
+
+    def add_many(self, new: Sequence[Record], /) -> int:
+        kept = [at_the_door(record) for record in new]
+        rows = [record_row(record) for record in kept]
+        insert = self._database.insert_new(records).execution_options(preserve_rowcount=True)
         with self._database.transaction() as connection:
-            self._insert_key(connection, kept.key)
+            self._insert_keys(connection, [record.key for record in kept])
             self._insert_provenance(connection, kept)
-            connection.execute(self._database.insert_new(records), record_row(kept))
-        self._entered |= {kept.template_digest, kept.space_digest}
+            added = sum(connection.execute(insert, row).rowcount for row in rows)
+        self._entered |= {digest for record in kept for digest in (record.template_digest, record.space_digest)}
+        return added
 
     def add_incident(self, key: RecordKey, incident: Incident) -> None:
         row = {"kind": clean_name(incident.kind), "reason": clean_text(incident.reason)}
         with self._database.transaction() as connection:
-            self._insert_key(connection, key)
+            self._insert_keys(connection, [key])
             connection.execute(
                 incidents.insert(), key_columns(key) | row | {"recorded_at": stamp_to_text(datetime.now(UTC))}
             )
@@ -74,19 +83,50 @@ class SqlStore:
         if problem_digest is not None:
             of_op = and_(of_op, records.c.problem_digest == problem_digest)
         query = (
-            select(records, problems.c.json.label("problem_json"), targets.c.json.label("target_json"))
-            .join(problems, problems.c.digest == records.c.problem_digest)
-            .join(targets, targets.c.digest == records.c.target_digest)
+            _with_keys()
             .where(records.c.id.in_(_winner_ids(of_op, by_template=True)))
             .order_by(records.c.recorded_at, records.c.key_digest, records.c.template_digest)
         )
         return self._read(query)
+
+    def page(
+        self,
+        op: str | None = None,
+        problem_digest: str | None = None,
+        target_digest: str | None = None,
+        cursor: str | None = None,
+        limit: int = MOST_PER_PAGE,
+    ) -> Page:
+        wanted: dict[ColumnElement[str], str | None] = {
+            problems.c.op: op,
+            records.c.problem_digest: problem_digest,
+            records.c.target_digest: target_digest,
+        }
+        query = (
+            _with_keys()
+            .where(records.c.id > row_id_of(cursor))
+            .where(*(column == value for column, value in wanted.items() if value is not None))
+            .order_by(records.c.id)
+            .limit(checked_limit(limit) + 1)
+        )
+        rows = self._rows(query)
+        more = cursor_after(rows[limit - 1]["id"]) if len(rows) > limit else None
+        return Page(tuple(self._records_of(rows[:limit])), more)
 
     def targets(self) -> list[Target]:
         used = select(records.c.target_digest).distinct()
         query = select(targets.c.json).where(targets.c.digest.in_(used)).order_by(targets.c.name, targets.c.digest)
         with self._database.reading() as connection:
             return [Target.from_dict(json.loads(text)) for text in connection.execute(query).scalars()]
+
+    def add_target(self, target: Target) -> None:
+        with self._database.transaction() as connection:
+            self._insert_rows(connection, targets, [target_row(target)])
+
+    def target(self, digest: str) -> Target | None:
+        with self._database.reading() as connection:
+            text = connection.execute(select(targets.c.json).where(targets.c.digest == digest)).scalar()
+        return None if text is None else Target.from_dict(json.loads(text))
 
     def state(self) -> str:
         return self._database.state()
@@ -95,27 +135,45 @@ class SqlStore:
         self._database.close()
 
     def _read(self, query: Select[Any], key: RecordKey | None = None) -> list[Record]:
+        return self._records_of(self._rows(query), key)
+
+    def _rows(self, query: Select[Any]) -> list[dict[str, Any]]:
         with self._database.reading() as connection:
-            rows = connection.execute(query).mappings().all()
+            return cast("list[dict[str, Any]]", connection.execute(query).mappings().all())
+
+    def _records_of(self, rows: Sequence[dict[str, Any]], key: RecordKey | None = None) -> list[Record]:
         try:
-            return [record_from_row(cast("dict[str, Any]", row), key) for row in rows]
+            return [record_from_row(row, key) for row in rows]
         except StoreError as error:
             raise StoreError(f"{self._database.where}: {error}") from None
 
-    def _insert_key(self, connection: Connection, key: RecordKey) -> None:
-        # Every writer takes the tables in this order, so that no two wait for each other in a circle.
-        connection.execute(self._database.insert_new(problems), problem_row(key))
-        connection.execute(self._database.insert_new(targets), target_row(key))
+    def _insert_keys(self, connection: Connection, keys: Sequence[RecordKey]) -> None:
+        # Every writer takes the tables, and the rows of each, in this order: no two wait for each other in a circle.
+        self._insert_rows(connection, problems, map(problem_row, keys))
+        self._insert_rows(connection, targets, (target_row(key.target) for key in keys))
 
-    def _insert_provenance(self, connection: Connection, record: Record) -> None:
-        """The template and the space it was made with, where this process has not entered them yet."""
-        if {record.template_digest, record.space_digest} <= self._entered:
-            return
-        seen = {"seen_at": stamp_to_text(record.recorded_at)}
-        template = {"digest": record.template_digest, "op": record.key.problem.op, "name": record.template}
-        space = {"digest": record.space_digest, "template_digest": record.template_digest}
-        connection.execute(self._database.insert_new(templates), template | seen)
-        connection.execute(self._database.insert_new(spaces), space | seen)
+    def _insert_provenance(self, connection: Connection, kept: Sequence[Record]) -> None:
+        """The templates and spaces they were made with, where this process has not entered them yet."""
+        new = [record for record in kept if not {record.template_digest, record.space_digest} <= self._entered]
+        self._insert_rows(connection, templates, map(template_row, new))
+        self._insert_rows(connection, spaces, map(space_row, new))
+
+    def _insert_rows(self, connection: Connection, table: Table, rows: Iterable[Mapping[str, str]]) -> None:
+        """Those that are not there yet, each once, by digest."""
+        by_digest: dict[str, Mapping[str, str]] = {}
+        for row in rows:
+            by_digest.setdefault(row["digest"], row)
+        for _, row in sorted(by_digest.items()):
+            connection.execute(self._database.insert_new(table), row)
+
+
+def _with_keys() -> Select[Any]:
+    """Records with the JSON of their problem and target."""
+    return (
+        select(records, problems.c.json.label("problem_json"), targets.c.json.label("target_json"))
+        .join(problems, problems.c.digest == records.c.problem_digest)
+        .join(targets, targets.c.digest == records.c.target_digest)
+    )
 
 
 def _winner_ids(condition: ColumnElement[bool], *, by_template: bool = False) -> Select[Any]:

@@ -110,10 +110,21 @@ def problem_row(key: RecordKey) -> dict[str, str]:
     return {"digest": key.problem.digest, "op": key.problem.op, "json": key.problem.canonical()}
 
 
-def target_row(key: RecordKey) -> dict[str, str]:
-    """The target of a key as a row of `targets`."""
-    target = key.target
+def target_row(target: Target) -> dict[str, str]:
+    """A target as a row of `targets`."""
     return {"digest": target.digest, "kind": target.kind, "name": target.name, "json": canonical_json(target.as_dict())}
+
+
+def template_row(record: Record) -> dict[str, str]:
+    """The template of a record as a row of `templates`."""
+    seen = {"seen_at": stamp_to_text(record.recorded_at)}
+    return {"digest": record.template_digest, "op": record.key.problem.op, "name": record.template} | seen
+
+
+def space_row(record: Record) -> dict[str, str]:
+    """The space of a record as a row of `spaces`."""
+    seen = {"seen_at": stamp_to_text(record.recorded_at)}
+    return {"digest": record.space_digest, "template_digest": record.template_digest} | seen
 
 
 def key_columns(key: RecordKey) -> dict[str, str]:

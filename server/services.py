@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 from ..cache.records import Answer, Match
 from ..spaces.targets import Target
 from ..tuner.lookup import Query
+from ..tuner.record_services import Uploaded, WrittenPage
 
 
 class Services(Protocol):
@@ -29,3 +31,27 @@ class Services(Protocol):
 
     def close(self) -> None:
         """Let go of connections; called once, when the server stops. Idempotent."""
+
+
+class RecordServices(Protocol):
+    """What the routes of records and targets need. Safe to call from several threads; each method raises StoreError."""
+
+    def add_records(self, uploads: Sequence[Any]) -> Uploaded:
+        """Keep those of the JSON objects that are records and fit the catalogue; say why for each of the others."""
+
+    def add_incident(self, upload: Any) -> None:
+        """Keep a trouble of a machine, from its JSON object. Raises: UsageError."""
+
+    def record_page(
+        self, op: str | None, problem: str | None, target: str | None, cursor: str | None, limit: int
+    ) -> WrittenPage:
+        """At most `limit` records in order of arrival. Raises: UsageError for a cursor that no page gave."""
+
+    def known_targets(self) -> list[Target]:
+        """Every target a record is kept for, in a fixed order."""
+
+    def add_target(self, upload: Any) -> Target:
+        """Keep a target, from its JSON object. Raises: UsageError."""
+
+    def target(self, digest: str) -> Target:
+        """The target of this digest. Raises: UnknownTarget."""

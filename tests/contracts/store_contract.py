@@ -6,13 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, timedelta, timezone
 
-from builders import A_STAMP, a_key, a_problem, a_record
+from builders import A_STAMP, a_key, a_problem, a_record, a_target
 from contracts.best_contract import LARGE, OTHER_TEMPLATE, SMALL, BestContract, raced_out
+from contracts.page_contract import PageContract
 from kerntune.cache.records import Baseline, Failure, Incident, Measurement, Policy, Record, RecordKey, Verdict
 from kerntune.cache.store import Store
 
 
-class StoreContract(BestContract):
+class StoreContract(BestContract, PageContract):
     """The laws of the port. The subclass gives an empty `store` for each test."""
 
     def test_an_empty_store_has_no_best(self, store: Store) -> None:
@@ -79,6 +80,17 @@ class StoreContract(BestContract):
             store.add(a_record())
             store.add(a_record(failure=Failure("launch", "too many threads"), minutes=1))
         assert len(store.records(a_key())) == 2
+
+    def test_many_records_are_kept_at_once_and_the_new_ones_counted(self, store: Store) -> None:
+        """What is known already, or twice among them, is no new record; all answer from then on."""
+        store.add(a_record(minutes=1))
+        other = a_record(a_key(a_problem(m=512)), us=3.0, template_digest=OTHER_TEMPLATE)
+        records = [a_record(minutes=2), a_record(minutes=1), other, a_record(minutes=2), a_record(config=SMALL, us=4.0)]
+        assert store.add_many(records) == 3
+        assert store.add_many(records) == store.add_many([]) == 0
+        assert len(store.records(a_key())) == 3
+        assert store.best(a_key()) == a_record(config=SMALL, us=4.0)
+        assert store.best(other.key) == other
 
     def test_records_that_differ_in_anything_are_all_kept(self, store: Store) -> None:
         """Idempotence is about the same record, not about the same config."""
@@ -156,6 +168,21 @@ class StoreContract(BestContract):
         for key in keys:
             store.add(a_record(key))
         assert store.targets() == [keys[0].target, keys[1].target]
+
+    def test_a_target_can_be_kept_before_any_record_is_of_it(self, store: Store) -> None:
+        """It has a digest to ask by from then on; something is known for it only once there is a record."""
+        target = a_target(driver="560.28")
+        assert store.target(target.digest) is None
+        for _ in range(2):
+            store.add_target(target)
+        assert store.target(target.digest) == target
+        assert store.targets() == []
+
+    def test_a_target_that_a_record_is_of_is_found_by_its_digest(self, store: Store) -> None:
+        """Whoever uploads need not say it twice."""
+        store.add(a_record())
+        assert store.target(a_target().digest) == a_target()
+        assert store.target("f" * 32) is None
 
     def test_an_incident_blames_no_config(self, store: Store) -> None:
         """The machine's trouble is noted and changes no answer."""
