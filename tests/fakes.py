@@ -48,7 +48,10 @@ class FakeEngine:
         verdict = self.judge(config)
         return Measurement((verdict,)) if isinstance(verdict, float) else verdict
 
-    def playoff(self, artifacts: Mapping[str, Artifact], seed: int, rounds: int | None = None) -> PlayoffResult:
+    def playoff(
+        self, artifacts: Mapping[str, Artifact], seed: int, rounds: int | None = None, time_s: float | None = None
+    ) -> PlayoffResult:
+        self.log.append("playoff" if time_s is None else f"playoff of {time_s:.3g} s")
         times = {name: self.judge(self._config(artifact)) for name, artifact in artifacts.items()}
         measured = {name: Measurement((us, us)) for name, us in times.items() if isinstance(us, float)}
         count = rounds or 2

@@ -77,6 +77,7 @@ class Study:
     stopped: Stop | None = None  # why the latest search ended
     best: Record | None = None
     played: Sequence[Record] = ()  # of the playoff
+    playoff_s: float | None = None  # most that its rounds may take; None: as long as is usual
     _measured: int = 0
     _incidents_in_a_row: int = 0
 
@@ -203,7 +204,7 @@ class Study:
         artifacts = {name: made for name, made in compiled if isinstance(made, Artifact)}
         if not artifacts:
             return
-        result = self.engine.playoff(artifacts, self.seed)
+        result = self.engine.playoff(artifacts, self.seed, time_s=self.playoff_s)
         if isinstance(result, Failure | Incident):
             self.store.add_incident(self.key, Incident("playoff", result.reason))
             return

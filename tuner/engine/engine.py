@@ -63,9 +63,12 @@ class Engine(Protocol):
         """Start, and wait."""
 
     def playoff(
-        self, artifacts: Mapping[str, Artifact], seed: int, rounds: int | None = None
+        self, artifacts: Mapping[str, Artifact], seed: int, rounds: int | None = None, time_s: float | None = None
     ) -> PlayoffResult | Failure | Incident:
-        """Time contenders and the vendor library interleaved: until all is settled, or for so many rounds."""
+        """Time contenders and the vendor library interleaved: until all is settled, or for so many rounds.
+
+        `time_s`: most that the rounds may take, once there are a few; None: as long as is usual.
+        """
 
     def close(self) -> None:
         """End every process and remove every file. Idempotent."""

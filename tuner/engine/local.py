@@ -92,10 +92,11 @@ class LocalEngine:
         return self.start(artifact, seed)()
 
     def playoff(
-        self, artifacts: Mapping[str, Artifact], seed: int, rounds: int | None = None
+        self, artifacts: Mapping[str, Artifact], seed: int, rounds: int | None = None, time_s: float | None = None
     ) -> PlayoffResult | Failure | Incident:
         named = {name: artifact.as_dict() for name, artifact in artifacts.items()}
-        time_s = PLAYOFF_S if rounds is None else max(PLAYOFF_S, ROUND_S * rounds)
+        if time_s is None:
+            time_s = PLAYOFF_S if rounds is None else max(PLAYOFF_S, ROUND_S * rounds)
         request = {"do": "playoff", "artifacts": named, "seed": seed, "time_s": time_s, "rounds": rounds}
         looking = {name: self._pool.submit(inspected, artifact) for name, artifact in artifacts.items()}
         if not self.overlaps:
