@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, and_, func, select
+from sqlalchemy import ColumnElement, Connection, Select, Table, and_, bindparam, func, select
 
 from ..spaces.errors import StoreError
 from ..spaces.targets import Target
@@ -30,6 +30,7 @@ from .tables import (
     targets,
     template_row,
 )
+from .unchanged import Unchanged
 from .wire import stamp_to_text
 
 
@@ -39,6 +40,7 @@ class SqlStore:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._entered: set[str] = set()  # digests of templates and spaces that have their rows
+        self._bests: Unchanged[Record | None] = Unchanged(database.state)
 
     @classmethod
     def open(cls, url: str, busy_timeout_s: float = BUSY_TIMEOUT_S) -> SqlStore:
@@ -68,10 +70,13 @@ class SqlStore:
             )
 
     def best(self, key: RecordKey, template_digests: Sequence[str] = ()) -> Record | None:
-        of_key = and_(records.c.problem_digest == key.problem.digest, records.c.key_digest == key.digest)
-        if template_digests:
-            of_key = and_(of_key, records.c.template_digest.in_(template_digests))
-        found = self._read(select(records).where(records.c.id.in_(_winner_ids(of_key))), key)
+        if self._database.dialect != "sqlite":  # PostgreSQL takes as long to say its state as to answer
+            return self._best(key, template_digests)
+        return self._bests.get((key.digest, tuple(template_digests)), lambda: self._best(key, template_digests))
+
+    def _best(self, key: RecordKey, template_digests: Sequence[str]) -> Record | None:
+        said = {"problem": key.problem.digest, "key": key.digest, "templates": list(template_digests)}
+        found = self._read(_BEST_OF_TEMPLATES if template_digests else _BEST, key, said)
         return found[0] if found else None
 
     def records(self, key: RecordKey) -> list[Record]:
@@ -134,12 +139,14 @@ class SqlStore:
     def close(self) -> None:
         self._database.close()
 
-    def _read(self, query: Select[Any], key: RecordKey | None = None) -> list[Record]:
-        return self._records_of(self._rows(query), key)
+    def _read(
+        self, query: Select[Any], key: RecordKey | None = None, said: Mapping[str, Any] | None = None
+    ) -> list[Record]:
+        return self._records_of(self._rows(query, said), key)
 
-    def _rows(self, query: Select[Any]) -> list[dict[str, Any]]:
+    def _rows(self, query: Select[Any], said: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
         with self._database.reading() as connection:
-            return cast("list[dict[str, Any]]", connection.execute(query).mappings().all())
+            return cast("list[dict[str, Any]]", connection.execute(query, said).mappings().all())
 
     def _records_of(self, rows: Sequence[dict[str, Any]], key: RecordKey | None = None) -> list[Record]:
         try:
@@ -204,3 +211,9 @@ def _winner_ids(condition: ColumnElement[bool], *, by_template: bool = False) ->
         .subquery()
     )
     return select(ranked.c.id).where(ranked.c.place == 1)
+
+
+_OF_KEY = and_(records.c.problem_digest == bindparam("problem"), records.c.key_digest == bindparam("key"))
+_OF_TEMPLATES = and_(_OF_KEY, records.c.template_digest.in_(bindparam("templates", expanding=True)))
+_BEST = select(records).where(records.c.id.in_(_winner_ids(_OF_KEY)))  # made once: that takes longer than reading
+_BEST_OF_TEMPLATES = select(records).where(records.c.id.in_(_winner_ids(_OF_TEMPLATES)))
