@@ -14,6 +14,8 @@ from ..spaces.targets import TOOLCHAIN_FIELDS, Comparison, Target, Toolchain
 TOOLCHAIN_NOT_STATED = "toolchain not stated"
 TEMPLATE = "template "
 """How a difference begins that is about the kernel's source, not about the place."""
+NOT_MEASURED = "not measured"
+"""How the first difference of an answer begins whose time is foretold."""
 NOTHING_STATED = Toolchain()
 
 
@@ -126,7 +128,7 @@ def seen_from(target: Target, answer: Answer, min_match: Match = "stale") -> Ans
 
 def _of_shape(answer: Answer) -> list[str]:
     """The differences of a near answer that are not about the place."""
-    ours = (TEMPLATE, *(f"{name}: " for name in answer.problem.as_dict()))
+    ours = (TEMPLATE, NOT_MEASURED, *(f"{name}: " for name in answer.problem.as_dict()))
     return [words for words in answer.differences if words.startswith(ours)]
 
 
@@ -143,6 +145,11 @@ def explain_miss(query: Query, records: Sequence[Record]) -> list[str]:
         words = RecordKey(query.problem, record.key.target, query.policy).explain_difference(record.key)
         explained.append([*words, *places.hard, *places.soft])
     return min(explained, key=lambda differences: (len(differences), differences), default=[])
+
+
+def unsaid_of(query: Query, target: Target) -> tuple[str, ...]:
+    """What the query leaves open of the place, or has otherwise, where its answer is for this target."""
+    return _compare(query.where, target, ()).soft
 
 
 def hits(query: Query, records: Sequence[Record], templates: Mapping[str, str]) -> list[Hit]:

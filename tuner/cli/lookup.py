@@ -84,8 +84,9 @@ def _print(op: Op, answer: Answer) -> None:
     console.print(f"config    {escape(repr(answer.config))}")
     console.print(f"template  {escape(answer.template)}")
     speedup = f", {answer.speedup:.2f} × {answer.baseline_name}" if answer.speedup else ""
-    where = f" at {op.shape_of(answer.problem)}" if answer.match in ("near", "model") else ""
-    console.print(f"time      {time_of(answer.median_us)} ± {time_of(answer.spread_us)}{where}{escape(speedup)}")
+    where = f" at {op.shape_of(answer.problem)}" if answer.match == "near" else ""
+    measured = f" ± {time_of(answer.spread_us)}" if answer.samples else ", foretold"
+    console.print(f"time      {time_of(answer.median_us)}{measured}{where}{escape(speedup)}")
     differing = f": {'; '.join(answer.differences)}" if answer.differences else ""
     console.print(f"match     {answer.match}{escape(differing)}")
     if answer.match in ("near", "model"):
