@@ -9,6 +9,7 @@ NO_ANSWER = "/problems/no-answer"
 UNKNOWN_TARGET = "/problems/unknown-target"
 UNKNOWN_JOB = "/problems/unknown-job"
 LEASE_LOST = "/problems/lease-lost"
+UNKNOWN_GENERATION = "/problems/unknown-generation"
 
 MAX_DETAIL_CHARS = 2000
 
@@ -21,8 +22,18 @@ class UnknownJob(NoAnswer):
     """A job the server does not have."""
 
 
+class UnknownGeneration(NoAnswer):
+    """A generation that was never frozen there."""
+
+
 class LeaseLost(KerntuneError):
     """A job is no longer the worker's: another one took it, or it has ended."""
+
+
+def unknown_generation(number: int, newest: int) -> UnknownGeneration:
+    """The error that says which there are."""
+    known = f"the newest is {newest}" if newest else "none was frozen yet: tune generations freeze"
+    return UnknownGeneration(f"there is no generation {number} here: {known}.")
 
 
 def printable(text: str, limit: int = MAX_DETAIL_CHARS) -> str:
