@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from ..cache.records import Answer, Match
 from ..spaces.targets import Target
 from ..tuner.lookup import Query
+from ..tuner.pinned import Pinned
 from ..tuner.record_services import Uploaded, WrittenPage
 
 
@@ -22,6 +23,12 @@ class Services(Protocol):
 
     def explain_miss(self, query: Query) -> list[str]:
         """What the nearest record differs in, field by field; empty where nothing is near."""
+
+    def pinned(self, number: int | None) -> Pinned | None:
+        """Lookups in the generation of this number, or in the one the server is pinned to; None where neither is.
+
+        Raises: UnknownGeneration.
+        """
 
     def state(self) -> str | None:
         """Changes with whatever anyone commits to what the answers are made of; None: not known now. Microseconds."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -62,8 +62,11 @@ def _judged(query: Query, answers: Sequence[FrozenAnswer]) -> list[_Judged]:
 class Pinned:
     """Lookups in one generation. As safe to call from several threads as what holds it; its owner closes that."""
 
-    def __init__(self, generations: Generations, generation: Generation) -> None:
+    def __init__(
+        self, generations: Generations, generation: Generation, target_named: Callable[[str], Target | None]
+    ) -> None:
         self._generations = generations
+        self._target_named = target_named
         self.generation = generation
 
     def answer(self, query: Query, min_match: Match = "stale") -> FrozenAnswer | None:
@@ -81,6 +84,13 @@ class Pinned:
         found = {frozen.answer.target.digest: frozen.answer.target for frozen in self.frozen()}
         return tuple(sorted(found.values(), key=lambda target: (target.name, target.digest)))
 
+    def targets_with(self, digest: str | None) -> Sequence[Target]:
+        """Those, and the one of this digest where it is known: a place can be asked about that has no answer there."""
+        if digest is None or any(target.digest == digest for target in self.targets):
+            return self.targets
+        named = self._target_named(digest)
+        return self.targets if named is None else (*self.targets, named)
+
     def frozen(self, problem_digest: str | None = None) -> list[FrozenAnswer]:
         """Its answers, read whole. Raises: StoreError for one that is damaged."""
         found = self._generations.frozen(self.generation.number, problem_digest)
@@ -96,17 +106,34 @@ class Pinned:
 
 
 class Pins:
-    """The generations of one place, each looked up once: they never change."""
+    """The generations of one place, each looked up once: they never change. It owns what holds them.
 
-    def __init__(self, generations: Generations) -> None:
+    `default` is the one that is meant where none is named; `target_named` gives a target that is known by its digest.
+    """
+
+    def __init__(
+        self,
+        generations: Generations,
+        default: int | None = None,
+        target_named: Callable[[str], Target | None] = lambda digest: None,
+    ) -> None:
         self.generations = generations
+        self._default = default
+        self._target_named = target_named
         self._at_hand: dict[int, Pinned] = {}
+
+    def pinned(self, number: int | None = None) -> Pinned | None:
+        """Lookups in the one that is named, or meant; None for neither. Raises: UnknownGeneration, StoreError."""
+        meant = self._default if number is None else number
+        return None if meant is None else self.at(meant)
 
     def at(self, number: int) -> Pinned:
         """Lookups in this generation. Raises: UnknownGeneration, StoreError."""
         held = self._at_hand.get(number)
         if held is None:
-            held = self._at_hand[number] = Pinned(self.generations, self.generations.generation(number))
+            held = self._at_hand[number] = Pinned(
+                self.generations, self.generations.generation(number), self._target_named
+            )
             if len(self._at_hand) > MOST_AT_HAND:
                 self._at_hand.pop(next(iter(self._at_hand)), None)
         return held
