@@ -15,7 +15,7 @@ from typing import IO, cast
 from ..spaces.errors import StoreError
 from .generation_format import damaged, lines_of, read
 from .generations import MOST_LISTED, Frozen, FrozenAnswer, Generation, Rule, digest_of
-from .refusals import printable, unknown_generation
+from .refusals import ReadOnly, printable, unknown_generation
 
 SCHEME = "generation:"
 """How the URL of such a file begins, where that of a database may stand: `generation:/srv/kernels.jsonl.gz`."""
@@ -54,7 +54,7 @@ class FileGenerations:
             damaged(path, str(error))
 
     def freeze(self, rule: Rule, created_by: str, note: str, now: datetime) -> Frozen:
-        raise StoreError(no_records(self.where))
+        raise ReadOnly(no_records(self.where))
 
     def generations(self, before: int | None = None, limit: int = MOST_LISTED) -> list[Generation]:
         return [self._generation][:limit] if before is None or self.number < before else []

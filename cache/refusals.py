@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..spaces.errors import KerntuneError, NoAnswer
+from ..spaces.errors import KerntuneError, NoAnswer, StoreError
 
 MEDIA_TYPE = "application/problem+json"
 NO_ANSWER = "/problems/no-answer"
@@ -10,6 +10,7 @@ UNKNOWN_TARGET = "/problems/unknown-target"
 UNKNOWN_JOB = "/problems/unknown-job"
 LEASE_LOST = "/problems/lease-lost"
 UNKNOWN_GENERATION = "/problems/unknown-generation"
+READ_ONLY = "/problems/read-only"
 
 MAX_DETAIL_CHARS = 2000
 
@@ -24,6 +25,10 @@ class UnknownJob(NoAnswer):
 
 class UnknownGeneration(NoAnswer):
     """A generation that was never frozen there."""
+
+
+class ReadOnly(StoreError):
+    """An exported generation: it answers lookups, and takes and holds nothing else."""
 
 
 class LeaseLost(KerntuneError):

@@ -14,8 +14,10 @@ from starlette.exceptions import HTTPException
 from ..cache.refusals import (
     MEDIA_TYPE,
     NO_ANSWER,
+    READ_ONLY,
     UNKNOWN_GENERATION,
     UNKNOWN_TARGET,
+    ReadOnly,
     UnknownGeneration,
     UnknownTarget,
     printable,
@@ -39,6 +41,7 @@ KINDS: Mapping[type[KerntuneError], Kind] = {
     NoAnswer: Kind(404, NO_ANSWER, "Nothing is known"),
     UnknownTarget: Kind(404, UNKNOWN_TARGET, "The target is not known"),
     UnknownGeneration: Kind(404, UNKNOWN_GENERATION, "The generation is not known"),
+    ReadOnly: Kind(409, READ_ONLY, "It is frozen: it answers lookups and takes nothing"),
     StoreError: Kind(503, "/problems/store", "The store cannot be reached"),
 }
 OUR_BUG = Kind(500, "/problems/internal", "An error of the server's own")

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
+from typing import Any, Literal
 
 from ..cache.generations import FrozenAnswer
 from ..cache.records import Answer, Record, RecordKey
+from ..cache.wire_generations import side_to_json
 from ..templates import catalogue
 from .lookup import Query, rank
 
@@ -56,6 +57,19 @@ class Change:
         ratio = self.ratio
         much = 0.0 if ratio is None else max(ratio, 1 / ratio)
         return ratio is not None, -much, self.answer.problem.canonical(), self.answer.target.digest
+
+    def as_json(self) -> dict[str, Any]:
+        """As plain JSON values; the target by name and digest."""
+        answer = self.answer
+        return {
+            "kind": self.kind,
+            "problem": answer.problem.as_dict(),
+            "target": {"name": answer.target.name, "digest": answer.target.digest},
+            "policy": answer.policy.as_dict(),
+            "before": side_to_json(self.before),
+            "after": side_to_json(self.after),
+            "ratio": self.ratio,
+        }
 
 
 def changes(before: Sequence[FrozenAnswer], after: Sequence[FrozenAnswer]) -> list[Change]:

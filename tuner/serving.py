@@ -10,6 +10,7 @@ from ..cache.store import Store
 from ..spaces.errors import StoreError
 from ..spaces.targets import Target
 from . import answering
+from .generation_services import GenerationServices
 from .lookup import Query
 from .pinned import Pinned, Pins
 
@@ -39,6 +40,10 @@ class StoreServices:
         if number is not None and self._pins is None:
             raise unknown_generation(number, 0)
         return None if number is None or self._pins is None else self._pins.at(number)
+
+    def generation_services(self) -> GenerationServices | None:
+        """The generations of the same place, which this closes; None where there is none for them."""
+        return None if self._pins is None else GenerationServices(self._pins)
 
     def state(self) -> str | None:
         """Changes with whatever anyone commits; None where that is not known: then no answer is given twice."""
@@ -86,6 +91,10 @@ class PinnedServices:
     def pinned(self, number: int | None) -> Pinned | None:
         """Lookups in the generation that is named, or in its own. Raises: UnknownGeneration, StoreError."""
         return self._pins.pinned(number)
+
+    def generation_services(self) -> GenerationServices:
+        """The generations of the same place, which this closes."""
+        return GenerationServices(self._pins)
 
     def state(self) -> str | None:
         """Always the same: no answer of a generation ever changes."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..cache.records import Policy
-from ..spaces.errors import NoCompiler, StoreError, UnknownName
+from ..spaces.errors import NoCompiler, UnknownName
 from ..spaces.problems import Problem
 from ..spaces.targets import Target
 from . import settings
@@ -70,11 +70,12 @@ def open_pins(config: Settings, url: str | None = None) -> Pins:
 
 
 def _refuse_file(url: str) -> None:
-    """Raises: StoreError where an exported generation is no database."""
+    """Raises: ReadOnly where an exported generation is no database."""
     if is_generation_file(url):
         from ..cache.generation_file import no_records
+        from ..cache.refusals import ReadOnly
 
-        raise StoreError(no_records(url))
+        raise ReadOnly(no_records(url))
 
 
 def shown_url(url: str) -> str:
