@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select, text
 
+from ..spaces.errors import StoreError
 from .database import Database
 from .generations import (
     MOST_LISTED,
@@ -105,7 +106,13 @@ def _row(generation: Generation) -> dict[str, Any]:
 
 
 def _generation(row: Mapping[Any, Any]) -> Generation:
-    stamp = stamp_from_text(row["created_at"])
+    try:
+        stamp = stamp_from_text(row["created_at"])
+    except (ValueError, TypeError) as error:
+        raise StoreError(
+            f"row {row['number']} of table generations is damaged: {type(error).__name__} {error}. "
+            "Put a copy of the database back."
+        ) from None
     return Generation(row["number"], row["digest"], stamp, row["created_by"], row["note"], row["answers"])
 
 

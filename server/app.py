@@ -9,10 +9,23 @@ from importlib.metadata import version
 from fastapi import FastAPI
 
 from . import errors, schemas
-from .hot import HotAnswers
+from .hot import App, HotAnswers, Receive, Scope, Send
 from .routes import configs, health
 from .routes import generations as generation_routes
 from .services import GenerationServices, Services
+
+
+class Layered(FastAPI):
+    """FastAPI behind layers of our own, outside of all that it does itself: what they answer never gets there."""
+
+    layers: App
+
+    async def inner(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """FastAPI itself."""
+        await super().__call__(scope, receive, send)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.layers(scope, receive, send)
 
 
 def create_app(services: Services, generations: GenerationServices | None = None) -> FastAPI:
@@ -23,7 +36,7 @@ def create_app(services: Services, generations: GenerationServices | None = None
         yield
         services.close()
 
-    app = FastAPI(
+    app = Layered(
         title="kerntune",
         summary="Kernel configs: measured, remembered, served.",
         version=version("kerntune"),
@@ -32,7 +45,7 @@ def create_app(services: Services, generations: GenerationServices | None = None
         redirect_slashes=False,
         lifespan=closing,
     )
-    app.add_middleware(HotAnswers, state=services.state)
+    app.layers = HotAnswers(app.inner, services.state)
     errors.install(app)
     schemas.describe_refusals(app)
     app.include_router(health.router(services))

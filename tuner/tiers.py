@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, get_args
 
+from ..cache import checked
 from ..cache.records import Answer, Match
 from ..cache.store import Store
 from ..spaces.errors import KerntuneError, NetworkError
@@ -69,7 +70,8 @@ class Tiers:
         url = asking.server_for(config, question.server, question.db)
         generation = config.generation if question.generation is None else question.generation
         if generation is not None or (url is None and wiring.is_pinned(config, question.db)):
-            return self._pinned(question, op, config, url, generation)
+            number = None if generation is None else checked.whole(generation, "generation", 1)
+            return self._pinned(question, op, config, url, number)
         local, holds = self._local(question, op, config) if question.server is None else (Found(None), _always)
         by_server = url is not None and (local.answer is None or local.answer.match != "exact")
         if not by_server:

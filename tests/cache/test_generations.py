@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 from contextlib import closing
@@ -15,6 +16,7 @@ from kerntune.cache.memory import MemoryStore
 from kerntune.cache.memory_generations import MemoryGenerations
 from kerntune.cache.sql import SqlStore
 from kerntune.cache.sql_generations import SqlGenerations
+from kerntune.spaces.errors import StoreError
 
 TESTS = Path(__file__).parents[1]
 
@@ -115,6 +117,18 @@ def test_a_second_opening_reads_the_same_bytes(url):
         before = texts(SqlGenerations(database), 1)
     with closing(SqlGenerations.open(url)) as again:
         assert (again.generation(1), texts(again, 1)) == (made, before)
+
+
+def test_a_damaged_row_says_which_and_how_to_mend_it(path, url):
+    """No traceback of a parser."""
+    with closing(Database.open(url)) as database:
+        known_to(SqlStore(database))
+        generations = SqlGenerations(database)
+        freeze(generations)
+        with closing(sqlite3.connect(path)) as connection, connection:
+            connection.execute("UPDATE generations SET created_at = 'once'")
+        with pytest.raises(StoreError, match="row 1 of table generations is damaged"):
+            generations.generation(1)
 
 
 @pytest.mark.postgres

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -9,7 +10,7 @@ from datetime import timedelta
 import pytest
 from builders import A_STAMP, a_key, a_problem, a_record
 from kerntune.cache.generations import Generation, Generations
-from kerntune.cache.records import Baseline, Failure, Policy
+from kerntune.cache.records import Answer, Baseline, Failure, Policy, Record
 from kerntune.cache.refusals import UnknownGeneration
 from kerntune.cache.store import Store
 from kerntune.spaces.canonical import canonical_json
@@ -141,6 +142,18 @@ class GenerationsContract:
             frozen = generations.frozen(one.number)
             assert len(frozen) == one.answers
             assert len(frozen) % 2 == 0
+
+    def test_a_freeze_that_fails_keeps_nothing(self, store: Store, generations: Generations) -> None:
+        """Not even a number: the next one is the first."""
+        store.add(a_record())
+
+        def refuse(candidates: Sequence[Record]) -> list[Answer]:
+            raise UsageError("no such rule")
+
+        with pytest.raises(UsageError, match="no such rule"):
+            generations.freeze(refuse, "tests", "", A_STAMP)
+        assert generations.generations() == []
+        assert freeze(generations).number == 1
 
     def test_lists_are_bounded_and_go_on_from_a_number(self, store: Store, generations: Generations) -> None:
         """The newest first."""

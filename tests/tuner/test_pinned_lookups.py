@@ -98,6 +98,23 @@ def test_an_unknown_generation_is_an_error_and_not_remembered():
     assert asked(generation=1).median_us == 9.0
 
 
+@pytest.mark.parametrize("number", ["1", 0, 1.0, True, 2**70])
+def test_what_is_no_number_is_refused(number):
+    """Before anything is asked."""
+    with pytest.raises(UsageError, match=r"generation is .* it takes an integer from 1"):
+        asked(generation=number)
+
+
+def test_ops_refuse_a_generation_there_is_not(monkeypatch):
+    """A kernel that the other ranks do not run is no answer, and a wrong number is the caller's to mend."""
+    known(9.0)
+    monkeypatch.setenv("KERNTUNE_GENERATION", "7")
+    ops.forget()
+    with pytest.raises(UnknownGeneration):
+        ops.gemm(np.ones((64, 256), np.float32), np.ones((256, 128), np.float32))
+    ops.forget()
+
+
 def test_an_exported_file_answers_without_database_or_server(tmp_path, monkeypatch):
     """The same bytes, by db= and by the environment; a server the settings name is not asked."""
     known(9.0)
