@@ -54,6 +54,17 @@ class MemoryStore:
         winners = [best for key in keys for digest in digests[key] if (best := self.best(key, [digest]))]
         return sorted(winners, key=lambda record: (record.recorded_at, record.key.digest, record.template_digest))
 
+    def every_candidate(self) -> list[Record]:
+        """The best record of every key and template of all ops, as they are at one moment."""
+        with self._lock:
+            histories = [list(history) for history in self._records.values()]
+        found = []
+        for history in histories:
+            for digest in sorted({record.template_digest for record in history}):
+                best = winner(record for record in history if record.template_digest == digest)
+                found += [best] if best else []
+        return found
+
     def page(
         self,
         op: str | None = None,

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, and_, bindparam, func, select
+from sqlalchemy import ColumnElement, Connection, Select, Table, and_, bindparam, func, select, true
 
 from ..spaces.errors import StoreError
 from ..spaces.targets import Target
@@ -149,10 +149,7 @@ class SqlStore:
             return cast("list[dict[str, Any]]", connection.execute(query, said).mappings().all())
 
     def _records_of(self, rows: Sequence[dict[str, Any]], key: RecordKey | None = None) -> list[Record]:
-        try:
-            return [record_from_row(row, key) for row in rows]
-        except StoreError as error:
-            raise StoreError(f"{self._database.where}: {error}") from None
+        return _records_of(rows, self._database.where, key)
 
     def _insert_keys(self, connection: Connection, keys: Sequence[RecordKey]) -> None:
         # Every writer takes the tables, and the rows of each, in this order: no two wait for each other in a circle.
@@ -172,6 +169,19 @@ class SqlStore:
             by_digest.setdefault(row["digest"], row)
         for _, row in sorted(by_digest.items()):
             connection.execute(self._database.insert_new(table), row)
+
+
+def every_candidate(connection: Connection, where: str) -> list[Record]:
+    """The best record of every key and template of all ops, in one statement: of one state of the database."""
+    query = _with_keys().where(records.c.id.in_(_winner_ids(true(), by_template=True)))
+    return _records_of(cast("list[dict[str, Any]]", connection.execute(query).mappings().all()), where)
+
+
+def _records_of(rows: Sequence[dict[str, Any]], where: str, key: RecordKey | None = None) -> list[Record]:
+    try:
+        return [record_from_row(row, key) for row in rows]
+    except StoreError as error:
+        raise StoreError(f"{where}: {error}") from None
 
 
 def _with_keys() -> Select[Any]:

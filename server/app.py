@@ -11,7 +11,8 @@ from fastapi import FastAPI
 from . import errors, schemas
 from .hot import App, HotAnswers, Receive, Scope, Send
 from .routes import configs, health
-from .services import Services
+from .routes import generations as generation_routes
+from .services import GenerationServices, Services
 
 
 class Layered(FastAPI):
@@ -27,8 +28,8 @@ class Layered(FastAPI):
         await self.layers(scope, receive, send)
 
 
-def create_app(services: Services) -> FastAPI:
-    """The application. It owns the services: they are closed when it stops."""
+def create_app(services: Services, generations: GenerationServices | None = None) -> FastAPI:
+    """The application. It owns the services: they are closed when it stops; generations are of the same place."""
 
     @asynccontextmanager
     async def closing(_app: FastAPI) -> AsyncIterator[None]:
@@ -49,4 +50,6 @@ def create_app(services: Services) -> FastAPI:
     schemas.describe_refusals(app)
     app.include_router(health.router(services))
     app.include_router(configs.router(services))
+    if generations is not None:
+        app.include_router(generation_routes.router(generations))
     return app

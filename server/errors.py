@@ -11,7 +11,17 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from ..cache.refusals import MEDIA_TYPE, NO_ANSWER, UNKNOWN_TARGET, UnknownTarget, printable
+from ..cache.refusals import (
+    MEDIA_TYPE,
+    NO_ANSWER,
+    READ_ONLY,
+    UNKNOWN_GENERATION,
+    UNKNOWN_TARGET,
+    ReadOnly,
+    UnknownGeneration,
+    UnknownTarget,
+    printable,
+)
 from ..spaces.errors import KerntuneError, NoAnswer, StoreError, UsageError
 
 MAX_QUOTED_CHARS = 60
@@ -30,6 +40,8 @@ KINDS: Mapping[type[KerntuneError], Kind] = {
     UsageError: Kind(422, "/problems/usage", "The words of the request are off"),
     NoAnswer: Kind(404, NO_ANSWER, "Nothing is known"),
     UnknownTarget: Kind(404, UNKNOWN_TARGET, "The target is not known"),
+    UnknownGeneration: Kind(404, UNKNOWN_GENERATION, "The generation is not known"),
+    ReadOnly: Kind(409, READ_ONLY, "It is frozen: it answers lookups and takes nothing"),
     StoreError: Kind(503, "/problems/store", "The store cannot be reached"),
 }
 OUR_BUG = Kind(500, "/problems/internal", "An error of the server's own")

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from ..cache.generations import MOST_LISTED, Frozen, Generation
 from ..cache.records import Answer, Match
 from ..spaces.targets import Target
+from ..tuner.generation_services import Diff
 from ..tuner.lookup import Query
+from ..tuner.pinned import Pinned
 from ..tuner.record_services import Uploaded, WrittenPage
 
 
@@ -23,6 +26,12 @@ class Services(Protocol):
     def explain_miss(self, query: Query) -> list[str]:
         """What the nearest record differs in, field by field; empty where nothing is near."""
 
+    def pinned(self, number: int | None) -> Pinned | None:
+        """Lookups in the generation of this number, or in the one the server is pinned to; None where neither is.
+
+        Raises: UnknownGeneration.
+        """
+
     def state(self) -> str | None:
         """Changes with whatever anyone commits to what the answers are made of; None: not known now. Microseconds."""
 
@@ -31,6 +40,22 @@ class Services(Protocol):
 
     def close(self) -> None:
         """Let go of connections; called once, when the server stops. Idempotent."""
+
+
+class GenerationServices(Protocol):
+    """What the routes of generations need. Safe to call from several threads; each method raises StoreError."""
+
+    def generations(self, before: int | None = None, limit: int = MOST_LISTED) -> list[Generation]:
+        """At most `limit` with a smaller number than `before`, the newest first. Raises: UsageError."""
+
+    def generation(self, number: int) -> Generation:
+        """The one of this number. Raises: UnknownGeneration."""
+
+    def freeze(self, note: str, by: str) -> Frozen:
+        """The winners as they are now. Raises: NoAnswer, UsageError."""
+
+    def diff(self, before: int, after: int) -> Diff:
+        """What became of the answers of one in another. Raises: UnknownGeneration."""
 
 
 class RecordServices(Protocol):

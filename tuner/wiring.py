@@ -25,22 +25,64 @@ if TYPE_CHECKING:
     from .backends.artifact import Backend, ChildSpec
     from .backends.binary_cache import BinaryCache
     from .engine.engine import Engine
-    from .serving import StoreServices
+    from .pinned import Pins
+    from .serving import PinnedServices, StoreServices
     from .sessions.session import Session
+
+FILE_SCHEME = "generation:"
+"""How the URL of an exported generation begins (cache/generation_file.py, which takes longer to import)."""
 
 
 def open_store(config: Settings, url: str | None = None) -> Store:
     """The database of this URL, or of the settings; made if it is not there. Raises: StoreError."""
     from ..cache.sql import SqlStore
 
+    _refuse_file(url or config.db_url)
     return SqlStore.open(url or config.db_url)
+
+
+def is_pinned(config: Settings, url: str | None = None, generation: int | None = None) -> bool:
+    """Whether lookups there are among the answers of one generation: it is named, or the settings or a file pin it."""
+    return generation is not None or config.generation is not None or is_generation_file(url or config.db_url)
+
+
+def is_generation_file(url: str) -> bool:
+    """Whether a URL names a file that a generation was exported to, and no database."""
+    return url.startswith(FILE_SCHEME)
+
+
+def open_pins(config: Settings, url: str | None = None) -> Pins:
+    """The generations of the database, or of the exported file, of this URL, or of the settings. Raises: StoreError."""
+    from .pinned import Pins
+
+    at = url or config.db_url
+    if is_generation_file(at):
+        from ..cache.generation_file import FileGenerations, path_of
+
+        file = FileGenerations.load(path_of(at))
+        return Pins(file, config.generation or file.number)
+    from ..cache.database import Database
+    from ..cache.sql import SqlStore
+    from ..cache.sql_generations import SqlGenerations
+
+    database = Database.open(at)
+    return Pins(SqlGenerations(database), config.generation, SqlStore(database).target)
+
+
+def _refuse_file(url: str) -> None:
+    """Raises: ReadOnly where an exported generation is no database."""
+    if is_generation_file(url):
+        from ..cache.generation_file import no_records
+        from ..cache.refusals import ReadOnly
+
+        raise ReadOnly(no_records(url))
 
 
 def shown_url(url: str) -> str:
     """A database URL as it may be shown: without its password."""
     from sqlalchemy.engine import make_url
 
-    return make_url(url).render_as_string(hide_password=True)
+    return url if is_generation_file(url) else make_url(url).render_as_string(hide_password=True)
 
 
 def open_remote(config: Settings, url: str) -> RemoteAnswers:
@@ -60,15 +102,22 @@ def open_watched_store(config: Settings, url: str | None = None) -> tuple[Store,
     from ..cache.sql import SqlStore
     from .polled import Polled
 
+    _refuse_file(url or config.db_url)
     database = Database.open(url or config.db_url)
     return SqlStore(database), database.state if database.dialect == "sqlite" else Polled(database.state)
 
 
-def server_services() -> StoreServices:
-    """What the server of this process is handed: the store its settings name. Raises: StoreError."""
-    from .serving import StoreServices
+def server_services() -> StoreServices | PinnedServices:
+    """What the server of this process is handed: the store its settings name, or the generation they pin.
 
-    return StoreServices(*open_watched_store(settings.read()))
+    Raises: StoreError, UnknownGeneration.
+    """
+    from .serving import PinnedServices, StoreServices
+
+    config = settings.read()
+    if is_pinned(config):
+        return PinnedServices(open_pins(config))
+    return StoreServices(*open_watched_store(config), open_pins(config))
 
 
 def binary_cache(config: Settings) -> BinaryCache:

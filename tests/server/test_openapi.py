@@ -24,7 +24,7 @@ def parameters(document, op):
 def test_the_parameters_of_an_op_are_its_fields_name_for_name(document, op):
     """Shape, then the op's fields in their order, then the place and the policy."""
     fields = [field.name for field in catalogue.op_named(op).fields]
-    expected = ["shape", *fields, "device", "target", *TOOLCHAIN_FIELDS, "policy", "min_match"]
+    expected = ["shape", *fields, "device", "target", *TOOLCHAIN_FIELDS, "policy", "min_match", "generation"]
     assert list(parameters(document, op)) == expected
 
 

@@ -19,7 +19,7 @@ def serve(
 ) -> None:
     """Answer lookups over HTTP: GET /v1/configs/gemm, /healthz, OpenAPI at /openapi.json."""
     from ...spaces.errors import UsageError
-    from .. import settings, wiring
+    from .. import wiring
     from .exits import complain
 
     if host not in LOOPBACK:
@@ -29,7 +29,7 @@ def serve(
         )
     if db is not None:
         os.environ["KERNTUNE_DB"] = db  # the app is made by name in asgi.py, which reads the settings
-    wiring.open_store(settings.read()).close()  # a store that cannot be opened is said here, not in a server's log
+    wiring.server_services().close()  # a store that cannot be opened is said here, not in a server's log
     listener = _listen(host, port)
     address = listener.getsockname()
     complain(f"kerntune serves http://{'[::1]' if ':' in address[0] else address[0]}:{address[1]} (Ctrl-C stops)")
