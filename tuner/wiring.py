@@ -22,6 +22,7 @@ from .settings import Settings
 if TYPE_CHECKING:
     from ..cache.remote import RemoteAnswers
     from ..cache.store import Store
+    from ..cache.studies import Studies
     from .backends.artifact import Backend, ChildSpec
     from .backends.binary_cache import BinaryCache
     from .engine.engine import Engine
@@ -39,6 +40,20 @@ def open_store(config: Settings, url: str | None = None) -> Store:
 
     _refuse_file(url or config.db_url)
     return SqlStore.open(url or config.db_url)
+
+
+def open_store_and_studies(config: Settings, url: str | None = None) -> tuple[Store, Studies]:
+    """The records of this database and what searches cost, over one connection: closing the store closes both.
+
+    Raises: StoreError.
+    """
+    from ..cache.database import Database
+    from ..cache.sql import SqlStore
+    from ..cache.sql_studies import SqlStudies
+
+    _refuse_file(url or config.db_url)
+    database = Database.open(url or config.db_url)
+    return SqlStore(database), SqlStudies(database)
 
 
 def is_pinned(config: Settings, url: str | None = None, generation: int | None = None) -> bool:
