@@ -14,6 +14,7 @@ from .list import list_known
 from .lookup import lookup_group
 from .replay import replay
 from .report import report_group
+from .revalidate import revalidate
 from .serve import serve
 from .spaces import spaces_group
 from .tune import add_tuning_commands
@@ -39,6 +40,7 @@ def make_app() -> typer.Typer:
     app.command("list", epilog="Example: tune list gemm --device H200")(list_known)
     app.add_typer(generations_group(), name="generations")
     app.add_typer(report_group(), name="report")
+    app.command(epilog="Example: tune revalidate gemm --dry-run")(revalidate)
     app.command(epilog="Example: tune replay HEADER.json --sampler tpe --trials 200 --seeds 20")(replay)
     app.command(epilog="Example: tune serve --port 8420")(serve)
     app.command(epilog="Example: tune doctor")(doctor)
