@@ -37,9 +37,8 @@ def compiler_b(folder: Path) -> str:
     """A script that is the compiler with other flags, and says that it is a newer one."""
     script = folder / "cc-b"
     version = "cc (benchmark B) 99.1"
-    script.write_text(
-        f'#!/bin/sh\nif [ "$1" = --version ]; then echo "{version}"; exit 0; fi\nexec cc "$@" {shlex.join(FLAGS_OF_B)}\n'
-    )
+    answer = f'if [ "$1" = --version ]; then echo "{version}"; exit 0; fi'
+    script.write_text(f'#!/bin/sh\n{answer}\nexec cc "$@" {shlex.join(FLAGS_OF_B)}\n')
     script.chmod(0o755)
     return str(script)
 
@@ -53,6 +52,7 @@ def tune(words: list[str], environment: Mapping[str, str]) -> Told:
 
 
 def words_of(problem: str) -> list[str]:
+    """What a command is told of a problem."""
     shape, dtype, layout = problem.split()
     return ["gemm", "--shape", shape, "--dtype", dtype, "--layout", layout]
 
@@ -149,7 +149,8 @@ def main() -> None:
         with tempfile.TemporaryDirectory(prefix="kerntune-revalidate-") as folder:
             found.append(one(problem, asked.seconds, Path(folder)))
         last = found[-1]
-        print(f"{problem}: {last['revalidated_to_retuned']['median']:.4f} of a re-tune, {last['share']:.1%} of its cost")
+        ratio_now = last["revalidated_to_retuned"]["median"]
+        print(f"{problem}: {ratio_now:.4f} of a re-tune, {last['share']:.1%} of its cost")
     ratios = [one_["revalidated_to_retuned"]["median"] for one_ in found]
     from kerntune.tuner import settings, wiring
 

@@ -17,7 +17,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self._lock = Lock()
         self._records: dict[RecordKey, dict[Record, None]] = {}  # the inner dict is an ordered set
-        self._arrived: list[Record] = []
+        self._arrived: list[Record | None] = []  # None: forgotten since; cursors are places in it
         self._targets: dict[str, Target] = {}
         self._bests: dict[str, Record | None] = {}  # by the key's digest, once it was asked for
         self._incidents: list[tuple[RecordKey, Incident]] = []
@@ -79,7 +79,8 @@ class MemoryStore:
         found = [
             (number, record)
             for number, record in arrived
-            if op in (None, record.key.problem.op)
+            if record is not None
+            and op in (None, record.key.problem.op)
             and problem_digest in (None, record.key.problem.digest)
             and target_digest in (None, record.key.target.digest)
         ]
@@ -101,6 +102,20 @@ class MemoryStore:
 
     def close(self) -> None:
         """Nothing to let go of: the records stay."""
+
+    def known_keys(self) -> list[RecordKey]:
+        """Every key a record is of."""
+        with self._lock:
+            return [key for key, of_key in self._records.items() if of_key]
+
+    def discard(self, gone: Sequence[Record]) -> None:
+        """Forget these records."""
+        named = {id(record) for record in gone}
+        with self._lock:
+            for key in {record.key for record in gone}:
+                self._records[key] = {record: None for record in self._records[key] if id(record) not in named}
+                self._bests.pop(key.digest, None)
+            self._arrived = [None if id(record) in named else record for record in self._arrived]
 
     def _is_new(self, record: Record) -> bool:
         """Keep it; whether it was not kept before."""

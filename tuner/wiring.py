@@ -21,6 +21,7 @@ from .settings import Settings
 
 if TYPE_CHECKING:
     from ..cache.remote import RemoteAnswers
+    from ..cache.retention import Retention
     from ..cache.store import Store
     from ..cache.studies import Studies
     from .backends.artifact import Backend, ChildSpec
@@ -54,6 +55,14 @@ def open_store_and_studies(config: Settings, url: str | None = None) -> tuple[St
     _refuse_file(url or config.db_url)
     database = Database.open(url or config.db_url)
     return SqlStore(database), SqlStudies(database)
+
+
+def open_retention(config: Settings, url: str | None = None) -> Retention:
+    """What forgets in this database. Raises: StoreError."""
+    from ..cache.sql_retention import SqlRetention
+
+    _refuse_file(url or config.db_url)
+    return SqlRetention.open(url or config.db_url)
 
 
 def is_pinned(config: Settings, url: str | None = None, generation: int | None = None) -> bool:

@@ -9,6 +9,7 @@ import typer
 from . import exits
 from .bench import bench_group
 from .doctor import doctor
+from .gc import gc
 from .generations import generations_group
 from .list import list_known
 from .lookup import lookup_group
@@ -40,6 +41,7 @@ def make_app() -> typer.Typer:
     app.command("list", epilog="Example: tune list gemm --device H200")(list_known)
     app.add_typer(generations_group(), name="generations")
     app.add_typer(report_group(), name="report")
+    app.command(epilog="Example: tune gc --older-than 90d --dry-run")(gc)
     app.command(epilog="Example: tune revalidate gemm --dry-run")(revalidate)
     app.command(epilog="Example: tune replay HEADER.json --sampler tpe --trials 200 --seeds 20")(replay)
     app.command(epilog="Example: tune serve --port 8420")(serve)
