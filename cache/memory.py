@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from threading import Lock
 
 from ..spaces.targets import Target
@@ -20,7 +21,7 @@ class MemoryStore:
         self._arrived: list[Record | None] = []  # None: forgotten since; cursors are places in it
         self._targets: dict[str, Target] = {}
         self._bests: dict[str, Record | None] = {}  # by the key's digest, once it was asked for
-        self._incidents: list[tuple[RecordKey, Incident]] = []
+        self._incidents: list[tuple[RecordKey, Incident, datetime]] = []
 
     def add(self, record: Record) -> None:
         self.add_many([record])
@@ -32,7 +33,8 @@ class MemoryStore:
 
     def add_incident(self, key: RecordKey, incident: Incident) -> None:
         with self._lock:
-            self._incidents.append((key, Incident(clean_name(incident.kind), clean_text(incident.reason))))
+            cleaned = Incident(clean_name(incident.kind), clean_text(incident.reason))
+            self._incidents.append((key, cleaned, datetime.now(UTC)))
 
     def best(self, key: RecordKey, template_digests: Sequence[str] = ()) -> Record | None:
         if template_digests:
@@ -102,6 +104,11 @@ class MemoryStore:
 
     def close(self) -> None:
         """Nothing to let go of: the records stay."""
+
+    def incidents(self) -> list[tuple[RecordKey, Incident, datetime]]:
+        """Every trouble, oldest first, and when it was noted."""
+        with self._lock:
+            return list(self._incidents)
 
     def known_keys(self) -> list[RecordKey]:
         """Every key a record is of."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..cache.records import Policy
-from ..spaces.errors import NoCompiler, UnknownName
+from ..spaces.errors import DeviceError, NoCompiler, UnknownName
 from ..spaces.problems import Problem
 from ..spaces.targets import Target
 from . import settings
@@ -20,6 +21,7 @@ from .hosts import Host
 from .settings import Settings
 
 if TYPE_CHECKING:
+    from ..cache.evidence import Evidence
     from ..cache.remote import RemoteAnswers
     from ..cache.retention import Retention
     from ..cache.store import Store
@@ -55,6 +57,40 @@ def open_store_and_studies(config: Settings, url: str | None = None) -> tuple[St
     _refuse_file(url or config.db_url)
     database = Database.open(url or config.db_url)
     return SqlStore(database), SqlStudies(database)
+
+
+def open_evidence(config: Settings, url: str | None = None) -> tuple[Evidence, Store, Studies]:
+    """What is known in this database, by digest: closing the store closes all. Raises: StoreError."""
+    from ..cache.database import Database
+    from ..cache.sql import SqlStore
+    from ..cache.sql_evidence import SqlEvidence
+    from ..cache.sql_studies import SqlStudies
+
+    _refuse_file(url or config.db_url)
+    database = Database.open(url or config.db_url)
+    return SqlEvidence(database), SqlStore(database), SqlStudies(database)
+
+
+def open_backend(name: str, target: Target, config: Settings) -> Backend:
+    """What compiles templates of this backend for a target, with the tools of this machine; no device is touched.
+
+    Raises: NoCompiler, DeviceError where they are not here.
+    """
+    if name == "cpu":
+        from .backends.compilers import find_compiler
+        from .backends.cpu import CpuBackend
+
+        return CpuBackend(find_compiler(config.compiler))
+    from .backends.gpu_target import nvrtc_version
+
+    missing = importlib.util.find_spec("triton") is None if name == "triton" else nvrtc_version() is None
+    if missing:
+        package = "Triton" if name == "triton" else "NVRTC with cuda-bindings"
+        raise DeviceError(f"kernels of {name} need {package}, which is not here: pip install 'kerntune[gpu]'.")
+    from .backends.cuda import CudaBackend
+    from .backends.triton import TritonBackend
+
+    return TritonBackend(target, 1) if name == "triton" else CudaBackend(target, 1)
 
 
 def open_retention(config: Settings, url: str | None = None) -> Retention:
