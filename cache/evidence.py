@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
-from .records import Incident, RecordKey
+from .records import Incident, Record, RecordKey
 
 Named = Literal["config", "problem", "key", "target", "record"]
 NAMED: tuple[Named, ...] = ("config", "problem", "key", "target", "record")
@@ -38,6 +38,9 @@ class Evidence(Protocol):
 
     def matches(self, prefix: str) -> list[Match]:
         """What the digests that begin so name, each with every key: by kind as in NAMED, then digest, then key."""
+
+    def record_digest(self, record: Record) -> str:
+        """The digest by which a record is named."""
 
     def troubles(self, key: RecordKey) -> list[Trouble]:
         """The incidents of exactly this key, oldest first."""

@@ -24,6 +24,9 @@ class MemoryEvidence:
         }
         return sorted(named, key=order)
 
+    def record_digest(self, record: Record) -> str:
+        return str(record_row(record)["digest"])
+
     def troubles(self, key: RecordKey) -> list[Trouble]:
         return [Trouble(incident, at) for known, incident, at in self._store.incidents() if known == key]
 

@@ -8,8 +8,8 @@ from sqlalchemy import Column, select
 
 from .database import Database
 from .evidence import Match, Named, Trouble, order
-from .records import Incident, RecordKey
-from .tables import incidents, key_from_row, problems, records, targets
+from .records import Incident, Record, RecordKey
+from .tables import incidents, key_from_row, problems, record_row, records, targets
 from .wire import stamp_from_text
 
 COLUMNS: Mapping[Named, Column[str]] = {
@@ -52,6 +52,9 @@ class SqlEvidence:
                 rows = connection.execute(query).mappings().all()
                 found += [Match(named, row["found"], key_from_row(dict(row))) for row in rows]
         return sorted(found, key=order)
+
+    def record_digest(self, record: Record) -> str:
+        return str(record_row(record)["digest"])
 
     def troubles(self, key: RecordKey) -> list[Trouble]:
         query = select(incidents).where(incidents.c.key_digest == key.digest)

@@ -8,6 +8,7 @@ import typer
 
 from . import exits
 from .bench import bench_group
+from .diff import diff
 from .doctor import doctor
 from .gc import gc
 from .generations import generations_group
@@ -17,6 +18,7 @@ from .replay import replay
 from .report import report_group
 from .revalidate import revalidate
 from .serve import serve
+from .show import show
 from .spaces import spaces_group
 from .tune import add_tuning_commands
 from .workload import workload
@@ -41,6 +43,8 @@ def make_app() -> typer.Typer:
     app.command("list", epilog="Example: tune list gemm --device H200")(list_known)
     app.add_typer(generations_group(), name="generations")
     app.add_typer(report_group(), name="report")
+    app.command(epilog="Example: tune show 19b840 --source")(show)
+    app.command(epilog="Example: tune diff 19b840 77ac01")(diff)
     app.command(epilog="Example: tune gc --older-than 90d --dry-run")(gc)
     app.command(epilog="Example: tune revalidate gemm --dry-run")(revalidate)
     app.command(epilog="Example: tune replay HEADER.json --sampler tpe --trials 200 --seeds 20")(replay)
