@@ -111,7 +111,7 @@ def print_report(report: RevalidateReport, dry_run: bool) -> None:
     for task in report.tasks:
         table.add_row(escape(name_of(task.key.problem)), *_columns(task, dry_run))
     console.print(table)
-    states = Counter(_state(task, dry_run) for task in report.tasks)
+    states = Counter("to do" if dry_run and task.state == "waiting" else _state(task, False) for task in report.tasks)
     said = ", ".join(f"{count} {state}" for state, count in states.items())
     console.print(f"problems  {said} in {duration(report.seconds)}")
     console.print(f"device    {escape(report.host.target.name)}")
@@ -150,6 +150,11 @@ def _command(task: Task) -> str:
     from .flags import flag_name
 
     problem, op = task.key.problem, op_named(task.key.problem.op)
-    stated = "".join(f" {flag_name(f.name)} {problem[f.name]}" for f in op.fields if problem[f.name] != f.default)
+    named = {name: problem[name] for name in (*op.letters, "dtype")}
+    plain = op.problem(task.key.target.kind, **named)
+    words = {"dtype": problem["dtype"]} | {
+        f.name: problem[f.name] for f in op.fields if problem[f.name] != plain[f.name]
+    }
+    stated = "".join(f" {flag_name(name)} {value}" for name, value in words.items())
     policy = "" if task.key.policy.cache == "cold" else f" --policy {task.key.policy.cache}"
     return f"tune {op.name} --shape {op.shape_of(problem)}{stated}{policy} --force"
