@@ -21,10 +21,11 @@ MOST_FLOP = 10**21
 def new_job(query: Query, wish: Wish, targets: Sequence[Target], priority: int = 0, asked_by: str = "") -> NewJob:
     """The job that answers a query; `targets` are those that are known.
 
-    Raises: UnknownName for a sampler or template there is not, NoFeasibleConfig where no template can compute it.
+    Raises: UnknownName for a sampler or template there is not, NoFeasibleConfig where no template can compute it,
+    UsageError for words that no worker would take.
     """
     check_name(wish.sampler)
-    words = _words(query, wish, targets)
+    words = JobWords.from_json(_words(query, wish, targets).to_json())  # as its worker will read them
     return NewJob(
         key_digest=key_digest(query),
         op=query.problem.op,
