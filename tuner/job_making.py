@@ -37,11 +37,11 @@ def new_job(query: Query, wish: Wish, targets: Sequence[Target], priority: int =
     )
 
 
-def miss(query: Query, targets: Sequence[Target]) -> Miss:
-    """That a query had no answer."""
+def miss(query: Query, targets: Sequence[Target], count: int = 1) -> Miss:
+    """That a query had no answer, so often."""
     flop = query.problem.symbols().get("flops", 0)
     gflop = min(int(flop), MOST_FLOP) / 1e9
-    return Miss(key_digest(query), query.problem.op, _words(query, Wish(), targets).to_json(), gflop)
+    return Miss(key_digest(query), query.problem.op, _words(query, Wish(), targets).to_json(), gflop, count)
 
 
 def key_digest(query: Query) -> str:
