@@ -9,17 +9,30 @@ from importlib.metadata import version
 from fastapi import FastAPI
 
 from . import errors, schemas
+from .event_stream import Streams
 from .hot import HotAnswers
-from .routes import configs, health
-from .services import Services
+from .routes import configs, health, jobs, leases, records, targets
+from .schemas_jobs import submit_bodies
+from .schemas_records import IncidentBody
+from .services import JobServices, RecordServices, Services
+from .stopping import told_of_signals
 
 
-def create_app(services: Services) -> FastAPI:
-    """The application. It owns the services: they are closed when it stops."""
+def create_app(
+    services: Services, *, record_services: RecordServices | None = None, job_services: JobServices | None = None
+) -> FastAPI:
+    """The application; without records or jobs it has no such routes. It owns the services: they are closed when it
+    stops, those of jobs before the others.
+    """
+    streams = Streams()
 
     @asynccontextmanager
     async def closing(_app: FastAPI) -> AsyncIterator[None]:
-        yield
+        with told_of_signals(streams.stop):
+            yield
+        streams.stop()
+        if job_services is not None:
+            job_services.close()
         services.close()
 
     app = FastAPI(
@@ -33,7 +46,15 @@ def create_app(services: Services) -> FastAPI:
     )
     app.add_middleware(HotAnswers, state=services.state)
     errors.install(app)
-    schemas.describe_refusals(app)
+    schemas.describe_refusals(app, IncidentBody, *submit_bodies())
     app.include_router(health.router(services))
-    app.include_router(configs.router(services))
+    if job_services is None:
+        app.include_router(configs.router(services))
+    else:
+        app.include_router(configs.router(services, job_services.note_miss))
+        app.include_router(jobs.router(job_services, streams))
+        app.include_router(leases.router(job_services))
+    if record_services is not None:
+        app.include_router(records.router(record_services))
+        app.include_router(targets.router(record_services))
     return app

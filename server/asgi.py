@@ -10,4 +10,5 @@ from .app import create_app
 
 def create() -> FastAPI:
     """The application over the store that the settings name. Raises: UsageError, StoreError."""
-    return create_app(wiring.server_services())
+    served = wiring.server_services()
+    return create_app(served.lookups, record_services=served.records, job_services=served.jobs)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from ..cache.records import Answer, Match
 from ..cache.store import Store
 from ..spaces.errors import StoreError
 from ..spaces.targets import Target
 from . import answering
+from .job_services import QueuedJobs
 from .lookup import Query
+from .record_services import StoreRecordServices
 
 
 class StoreServices:
@@ -44,3 +47,12 @@ class StoreServices:
 
     def close(self) -> None:
         self._store.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """All that one server is handed, over one database. Closing the lookups closes that."""
+
+    lookups: StoreServices
+    records: StoreRecordServices
+    jobs: QueuedJobs

@@ -20,12 +20,13 @@ from .hosts import Host
 from .settings import Settings
 
 if TYPE_CHECKING:
+    from ..cache.database import Database
     from ..cache.remote import RemoteAnswers
     from ..cache.store import Store
     from .backends.artifact import Backend, ChildSpec
     from .backends.binary_cache import BinaryCache
     from .engine.engine import Engine
-    from .serving import StoreServices
+    from .serving import Served
     from .sessions.session import Session
 
 
@@ -58,17 +59,30 @@ def open_watched_store(config: Settings, url: str | None = None) -> tuple[Store,
     """
     from ..cache.database import Database
     from ..cache.sql import SqlStore
-    from .polled import Polled
 
     database = Database.open(url or config.db_url)
-    return SqlStore(database), database.state if database.dialect == "sqlite" else Polled(database.state)
+    return SqlStore(database), _state_of(database)
 
 
-def server_services() -> StoreServices:
-    """What the server of this process is handed: the store its settings name. Raises: StoreError."""
-    from .serving import StoreServices
+def _state_of(database: Database) -> Callable[[], str | None]:
+    from .polled import Polled
 
-    return StoreServices(*open_watched_store(settings.read()))
+    return database.state if database.dialect == "sqlite" else Polled(database.state)
+
+
+def server_services() -> Served:
+    """What the server of this process is handed, over the database its settings name. Raises: StoreError."""
+    from ..cache.database import Database
+    from ..cache.sql import SqlStore
+    from ..cache.sql_jobs import SqlJobs
+    from .job_services import QueuedJobs
+    from .record_services import StoreRecordServices
+    from .serving import Served, StoreServices
+
+    database = Database.open(settings.read().db_url)
+    store = SqlStore(database)
+    records, jobs = StoreRecordServices(store), QueuedJobs(SqlJobs(database), store)
+    return Served(StoreServices(store, _state_of(database)), records, jobs)
 
 
 def binary_cache(config: Settings) -> BinaryCache:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -30,15 +30,15 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 
 
-def router(services: Services) -> APIRouter:
-    """`GET /v1/configs/<op>` for every op there is."""
+def router(services: Services, missed: Callable[[Query], None] = lambda query: None) -> APIRouter:
+    """`GET /v1/configs/<op>` for every op there is; `missed` is told of each that has no answer."""
     made = APIRouter(prefix="/v1/configs", tags=["configs"])
     for op in catalogue.ops().values():
-        _add(made, op, services)
+        _add(made, op, services, missed)
     return made
 
 
-def _add(made: APIRouter, op: Op, services: Services) -> None:
+def _add(made: APIRouter, op: Op, services: Services, missed: Callable[[Query], None]) -> None:
     signature = signature_of(op)
     names = [name for name in signature.parameters if name != "request"]
 
@@ -46,6 +46,7 @@ def _add(made: APIRouter, op: Op, services: Services) -> None:
         query = query_from(op, values, services.targets())
         answer = services.lookup(query, values["min_match"])
         if answer is None:
+            missed(query)
             raise NoAnswer(_miss(op, values, query, services.explain_miss(query)))
         return _response(answer, request.headers.get("if-none-match", ""))
 

@@ -67,5 +67,5 @@ def test_a_word_that_is_off_is_refused_by_name(change, said):
 
 def test_a_wish_says_no_more_than_its_own_words():
     """As the server reads them from a body, where nothing stands around them."""
-    with pytest.raises(UsageError, match="^trials is 0"):
+    with pytest.raises(UsageError, match=r"^trials is 0"):
         Wish.from_json({**WORDS.to_json(), "trials": 0})
