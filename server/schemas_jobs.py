@@ -14,7 +14,7 @@ from ..templates import catalogue
 from ..templates.op import DTYPE_ALIASES, DTYPES, MAX_DIM, Op
 from ..tuner import job_words
 from ..tuner.job_words import Wish
-from .schemas import SCHEMAS, AnswerBody, TargetBody
+from .schemas import SCHEMAS, AnswerBody
 
 MOST_PER_PAGE = 200
 MOST_EVENTS = 1000
@@ -89,7 +89,7 @@ class ClaimBody(_Told):
     """What a worker can run."""
 
     worker: str = Field(min_length=1, max_length=200, description="its name")
-    target: Annotated[dict[str, Any], WithJsonSchema({"$ref": SCHEMAS.format(model=TargetBody.__name__)})]
+    target: dict[str, Any] = Field(description="a TargetBody; it is registered by this")
     backends: list[Backend] = Field(min_length=1, max_length=MOST_BACKENDS)
     lease_s: LeaseSeconds
 

@@ -97,6 +97,7 @@ def router(services: JobServices, streams: Streams) -> APIRouter:
         operation_id="follow_job",
         summary="What happens in a job, as it happens: trial, best, and end, which is the last",
         response_class=EventStream,
+        status_code=200,
         responses={
             200: {"description": "Events, each with an id", "content": {"text/event-stream": {"schema": _TEXT}}},
             204: {"description": "Nothing will happen after Last-Event-ID"},
