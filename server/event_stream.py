@@ -39,12 +39,14 @@ class Streams:
         self._stopped = False
         self._limiter = anyio.CapacityLimiter(MOST_THREADS)
 
-    def __len__(self) -> int:
+    @property
+    def count(self) -> int:
+        """How many are open."""
         return len(self._open)
 
     def check_room(self) -> None:
         """Raises: Busy where there are as many as there may be."""
-        if len(self._open) >= self._most:
+        if self.count >= self._most:
             raise Busy(f"{self._most} streams of events are open, as many as there may be. Try again.", RETRY_AFTER_S)
 
     def stop(self) -> None:
