@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, create_model
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema, create_model
 
 from ..cache.jobs import MAX_PRIORITY, Demand, Job, JobState, Outcome
 from ..cache.records import CacheState
+from ..cache.wire import stamp_to_text
 from ..templates import catalogue
 from ..templates.op import DTYPE_ALIASES, DTYPES, MAX_DIM, Op
 from ..tuner import job_words
@@ -25,6 +26,8 @@ MOST_ERROR_CHARS = 100_000
 LARGEST = 2**63 - 1
 SHORTEST_LEASE_S, LONGEST_LEASE_S = 0.1, 3600.0
 
+_STAMP = WithJsonSchema({"type": "string", "format": "date-time"})
+Stamp = Annotated[datetime, PlainSerializer(stamp_to_text, return_type=str), _STAMP]
 Count = Annotated[int, Field(ge=0, le=LARGEST)]
 LeaseSeconds = Annotated[float, Field(ge=SHORTEST_LEASE_S, le=LONGEST_LEASE_S, description="the lease from now on")]
 Backend = Annotated[str, Field(pattern="^[a-z][a-z0-9_]{0,39}$")]
@@ -51,13 +54,13 @@ class JobBody(_Body):
     backends: list[str] = Field(description="a worker needs one of them")
     state: JobState
     priority: int = Field(description="as asked, and a step for each doubling of the key's misses")
-    created_at: datetime
+    created_at: Stamp
     created_by: str
     tries: int = Field(description="leases that ran out or were given back")
     worker: str | None
-    lease_until: datetime | None
-    started_at: datetime | None
-    finished_at: datetime | None
+    lease_until: Stamp | None
+    started_at: Stamp | None
+    finished_at: Stamp | None
     trials: int
     best_us: float | None
     error: str | None = Field(description="why it failed, or why it was given back last")
@@ -99,7 +102,7 @@ class ClaimedBody(_Body):
 
     job: JobBody
     token: int = Field(description="of this lease: what is said of the job carries it")
-    lease_until: datetime
+    lease_until: Stamp
 
 
 class HeartbeatBody(_Told):
@@ -146,8 +149,8 @@ class DemandBody(_Body):
     request: dict[str, Any] = Field(description="of the first miss: op, fields and place")
     count: int
     gflop: float = Field(description="of all the misses together")
-    first_at: datetime
-    last_at: datetime
+    first_at: Stamp
+    last_at: Stamp
 
     @staticmethod
     def of(demand: Demand) -> DemandBody:

@@ -6,6 +6,7 @@ import pytest
 from asking import PATH, SHAPE, a_gemm_record, refused
 from job_builders import GPU, LEASE_S, a_miss, a_new_job
 from kerntune.cache.jobs import Happening
+from kerntune.cache.wire import stamp_to_text
 from kerntune.server.schemas_jobs import JobBody, JobPageBody, MissesBody
 
 
@@ -24,7 +25,7 @@ def jobs(queue):
     queue.finish(1, 1, "done", now(), result={"match": "exact"})
 
 
-def test_a_job_says_how_far_it_is(browser, jobs):
+def test_a_job_says_how_far_it_is(browser, jobs, queue):
     """Every field that openapi describes, and no token: that is its worker's."""
     done, running, queued = (browser.get(f"/v1/jobs/{number}").json() for number in (1, 2, 3))
     for body in (done, running, queued):
@@ -34,6 +35,7 @@ def test_a_job_says_how_far_it_is(browser, jobs):
     assert (running["state"], running["worker"]) == ("running", "w")
     assert running["lease_until"] > running["started_at"] >= running["created_at"]
     assert (queued["state"], queued["worker"], queued["finished_at"]) == ("queued", None, None)
+    assert queued["created_at"] == stamp_to_text(queue.get(3).created_at)
 
 
 def test_jobs_are_listed_newest_first_page_by_page(browser, jobs):
