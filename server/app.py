@@ -48,10 +48,8 @@ def create_app(
     errors.install(app)
     schemas.describe_refusals(app, IncidentBody, *submit_bodies())
     app.include_router(health.router(services))
-    if job_services is None:
-        app.include_router(configs.router(services))
-    else:
-        app.include_router(configs.router(services, job_services.note_miss))
+    app.include_router(configs.router(services, job_services))
+    if job_services is not None:
         app.include_router(jobs.router(job_services, streams))
         app.include_router(leases.router(job_services))
     if record_services is not None:

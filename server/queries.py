@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ..cache.records import Policy
@@ -39,6 +39,16 @@ def query_from(op: Op, values: Mapping[str, Any], targets: Sequence[Target]) -> 
     dims = op.parse_shape(values["shape"], where="shape")
     where, kind = place_from(values, targets)
     return query_at(op, dims, values, where, kind)
+
+
+def with_registered(
+    targets: Sequence[Target], digest: str | None, registered: Callable[[str], Target | None]
+) -> Sequence[Target]:
+    """The known targets, and the one of this digest where it was registered before anything is known of it."""
+    if digest is None or any(target.digest == digest for target in targets):
+        return targets
+    found = registered(digest)
+    return [*targets, found] if found else targets
 
 
 def place_from(values: Mapping[str, Any], targets: Sequence[Target]) -> tuple[Target | Stated, DeviceKind]:

@@ -16,7 +16,7 @@ from ..templates.op import Op
 from ..tuner.job_words import Wish
 from ..tuner.lookup import Query, Stated
 from .errors import quoted
-from .queries import KIND_WORDS, UnknownDevice, place_from, query_at
+from .queries import KIND_WORDS, UnknownDevice, place_from, query_at, with_registered
 from .services import JobServices
 
 WISH = asdict(Wish())
@@ -78,10 +78,7 @@ def _dims(op: Op, said: Mapping[str, Any]) -> dict[str, int]:
 
 def _place(values: Mapping[str, Any], services: JobServices) -> tuple[Target | Stated, DeviceKind]:
     """Where the job is to run: a target that is known or registered, a device that is known, or any of a kind."""
-    targets = services.targets()
-    if values["target"] is not None and all(target.digest != values["target"] for target in targets):
-        registered = services.target(values["target"])
-        targets = [*targets, registered] if registered else targets
+    targets = with_registered(services.targets(), values["target"], services.target)
     try:
         return place_from(values, targets)
     except UnknownDevice as error:

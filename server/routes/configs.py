@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -16,9 +16,9 @@ from ...templates import catalogue
 from ...templates.op import Op
 from ...tuner.lookup import Query
 from ..parameters import only, signature_of
-from ..queries import query_from
+from ..queries import query_from, with_registered
 from ..schemas import AnswerBody, refusal
-from ..services import Services
+from ..services import JobServices, Services
 
 _ETAG = {"ETag": {"description": "of the body, strong", "schema": {"type": "string"}}}
 _RESPONSES: dict[int | str, dict[str, Any]] = {
@@ -30,23 +30,25 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 
 
-def router(services: Services, missed: Callable[[Query], None] = lambda query: None) -> APIRouter:
-    """`GET /v1/configs/<op>` for every op there is; `missed` is told of each that has no answer."""
+def router(services: Services, jobs: JobServices | None = None) -> APIRouter:
+    """`GET /v1/configs/<op>` for every op there is; `jobs` is told of each that has no answer."""
     made = APIRouter(prefix="/v1/configs", tags=["configs"])
     for op in catalogue.ops().values():
-        _add(made, op, services, missed)
+        _add(made, op, services, jobs)
     return made
 
 
-def _add(made: APIRouter, op: Op, services: Services, missed: Callable[[Query], None]) -> None:
+def _add(made: APIRouter, op: Op, services: Services, jobs: JobServices | None) -> None:
     signature = signature_of(op)
     names = [name for name in signature.parameters if name != "request"]
 
     def best_config(request: Request, **values: Any) -> Response:
-        query = query_from(op, values, services.targets())
+        targets = services.targets()
+        query = query_from(op, values, with_registered(targets, values["target"], jobs.target) if jobs else targets)
         answer = services.lookup(query, values["min_match"])
         if answer is None:
-            missed(query)
+            if jobs is not None:
+                jobs.note_miss(query)
             raise NoAnswer(_miss(op, values, query, services.explain_miss(query)))
         return _response(answer, request.headers.get("if-none-match", ""))
 

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 from asking import PATH, SHAPE, a_gemm_record, refused
+from builders import a_target
 from job_builders import GPU, LEASE_S, a_miss, a_new_job
 from kerntune.cache.jobs import Happening
 from kerntune.cache.wire import stamp_to_text
@@ -81,6 +82,17 @@ def test_only_a_lookup_without_an_answer_is_a_miss(browser, store, job_services)
     job_services.close()
     (demand,) = browser.get("/v1/misses").json()["misses"]
     assert (demand["count"], demand["request"]["fields"]["k"]) == (1, 3)
+
+
+def test_a_lookup_for_a_new_machine_is_a_miss_once_its_target_is_registered(browser, job_services):
+    """Its key is that of the job that would end it."""
+    place = SHAPE | {"target": a_target().digest}
+    refused(browser.get(PATH, params=place), 404, "/problems/unknown-target")
+    browser.post("/v1/targets", a_target().as_dict())
+    assert "No gemm is recorded" in refused(browser.get(PATH, params=place), 404, "/problems/no-answer")["detail"]
+    job_services.close()
+    (demand,) = browser.get("/v1/misses").json()["misses"]
+    assert demand["key"] == browser.post("/v1/jobs", {"op": "gemm"} | place).json()["job"]["key"]
 
 
 @pytest.mark.parametrize(
