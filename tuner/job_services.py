@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ..cache.jobs import Capacity, Claim, Demand, Happening, Job, JobEvent, Jobs, JobState, Outcome, Submitted
@@ -17,12 +17,14 @@ from .meanwhile import Meanwhile
 from .miss_counter import MissCounter
 
 MOST_REMEMBERED = 1000
+BETWEEN_LOOKS = timedelta(seconds=1)
+"""For leases that ran out, by those who only look: two hundred may follow jobs at once."""
 
 
 class QueuedJobs:
     """Jobs in a queue, beside the store their answers go to. It owns neither of the two, but is closed before them.
 
-    As safe to call from several threads as they are. Leases that ran out are ended whenever somebody asks.
+    As safe to call from several threads as they are. Leases that ran out are ended when somebody asks, once a second.
     """
 
     def __init__(self, jobs: Jobs, store: Store, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
@@ -31,6 +33,7 @@ class QueuedJobs:
         self._now = now
         self._meanwhile = Meanwhile(store)
         self._misses = MissCounter(self._write_misses)
+        self._last_expired: datetime | None = None
         self._registered: set[str] = set()  # digests of targets whose workers asked before
 
     def targets(self) -> list[Target]:
@@ -48,9 +51,7 @@ class QueuedJobs:
         UsageError for words that no worker would take.
         """
         new = job_making.new_job(query, wish, self._store.targets(), priority, asked_by)
-        now = self._now()
-        self._jobs.expire(now)
-        return self._jobs.submit(new, now)
+        return self._jobs.submit(new, self._expired())
 
     def missed(self, queries: Sequence[Query], wish: Wish | None = None, asked_by: str = "") -> list[Job]:
         """Count the misses, and give the job of each: of many who miss one key at once, all get the same job."""
@@ -100,12 +101,12 @@ class QueuedJobs:
 
     def get(self, job_id: int) -> Job:
         """The job as it is now. Raises: UnknownJob."""
-        self._jobs.expire(self._now())
+        self._expired()
         return self._jobs.get(job_id)
 
     def page(self, state: JobState | None, before: int | None, limit: int) -> list[Job]:
         """Jobs with ids below `before`, newest first."""
-        self._jobs.expire(self._now())
+        self._expired()
         return self._jobs.page(state, before, limit)
 
     def happened(self, job_id: int, after: int) -> tuple[list[JobEvent], bool]:
@@ -117,6 +118,14 @@ class QueuedJobs:
     def close(self) -> None:
         """Write down the misses that are counted. Idempotent."""
         self._misses.close()
+
+    def _expired(self) -> datetime:
+        """Now, when no lease is over for longer than a second that its job does not know of."""
+        now = self._now()
+        if self._last_expired is None or abs(now - self._last_expired) >= BETWEEN_LOOKS:
+            self._jobs.expire(now)
+            self._last_expired = now
+        return now
 
     def _write_misses(self, counts: Mapping[Query, int]) -> None:
         targets = self._store.targets()

@@ -120,6 +120,16 @@ def test_who_looks_at_a_job_sees_a_lease_that_ran_out(services, clock):
     assert [job.tries for job in services.page("queued", None, 10)] == [1]
 
 
+def test_who_looks_often_searches_for_such_leases_once_a_second(services, clock, monkeypatch):
+    """Two hundred may follow jobs at once."""
+    searched = []
+    monkeypatch.setattr(MemoryJobs, "expire", lambda self, now: searched.append(now))
+    for _ in range(30):
+        services.page(None, None, 1)
+        clock.now += timedelta(seconds=0.1)
+    assert len(searched) == 3
+
+
 def test_what_happened_ends_with_the_end(services):
     """What comes before it is told first, from any place."""
     job = services.submit(a_query(), Wish()).job
