@@ -9,10 +9,14 @@ from importlib.metadata import version
 from fastapi import FastAPI
 
 from . import errors, schemas
+from .event_stream import Streams
 from .hot import App, HotAnswers, Receive, Scope, Send
-from .routes import configs, health
+from .routes import configs, health, jobs, leases, records, targets
 from .routes import generations as generation_routes
-from .services import GenerationServices, Services
+from .schemas_jobs import submit_bodies
+from .schemas_records import IncidentBody
+from .services import GenerationServices, JobServices, RecordServices, Services
+from .stopping import told_of_signals
 
 
 class Layered(FastAPI):
@@ -28,12 +32,26 @@ class Layered(FastAPI):
         await self.layers(scope, receive, send)
 
 
-def create_app(services: Services, generations: GenerationServices | None = None) -> FastAPI:
-    """The application. It owns the services: they are closed when it stops; generations are of the same place."""
+def create_app(
+    services: Services,
+    generations: GenerationServices | None = None,
+    *,
+    record_services: RecordServices | None = None,
+    job_services: JobServices | None = None,
+) -> FastAPI:
+    """The application; without generations, records or jobs it has no such routes.
+
+    It owns the services: they are closed when it stops, those of jobs before the others. All are of the same place.
+    """
+    streams = Streams()
 
     @asynccontextmanager
     async def closing(_app: FastAPI) -> AsyncIterator[None]:
-        yield
+        with told_of_signals(streams.stop):
+            yield
+        streams.stop()
+        if job_services is not None:
+            job_services.close()
         services.close()
 
     app = Layered(
@@ -47,9 +65,15 @@ def create_app(services: Services, generations: GenerationServices | None = None
     )
     app.layers = HotAnswers(app.inner, services.state)
     errors.install(app)
-    schemas.describe_refusals(app)
+    schemas.describe_refusals(app, IncidentBody, *submit_bodies())
     app.include_router(health.router(services))
-    app.include_router(configs.router(services))
+    app.include_router(configs.router(services, job_services))
     if generations is not None:
         app.include_router(generation_routes.router(generations))
+    if job_services is not None:
+        app.include_router(jobs.router(job_services, streams))
+        app.include_router(leases.router(job_services))
+    if record_services is not None:
+        app.include_router(records.router(record_services))
+        app.include_router(targets.router(record_services))
     return app

@@ -10,5 +10,5 @@ from .app import create_app
 
 def create() -> FastAPI:
     """The application over the store that the settings name. Raises: UsageError, StoreError."""
-    services = wiring.server_services()
-    return create_app(services, services.generation_services())
+    served = wiring.server_services()
+    return create_app(served.lookups, served.generations, record_services=served.records, job_services=served.jobs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from ..cache.records import Answer, Match
 from ..cache.refusals import unknown_generation
@@ -11,8 +12,10 @@ from ..spaces.errors import StoreError
 from ..spaces.targets import Target
 from . import answering
 from .generation_services import GenerationServices
+from .job_services import QueuedJobs
 from .lookup import Query
 from .pinned import Pinned, Pins
+from .record_services import StoreRecordServices
 
 
 class StoreServices:
@@ -106,3 +109,13 @@ class PinnedServices:
 
     def close(self) -> None:
         self._pins.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """All that one server is handed, over one place. Closing the lookups closes that."""
+
+    lookups: StoreServices | PinnedServices
+    generations: GenerationServices
+    records: StoreRecordServices | None = None  # an exported generation has none, and no jobs
+    jobs: QueuedJobs | None = None

@@ -20,13 +20,14 @@ from .hosts import Host
 from .settings import Settings
 
 if TYPE_CHECKING:
+    from ..cache.database import Database
     from ..cache.remote import RemoteAnswers
     from ..cache.store import Store
     from .backends.artifact import Backend, ChildSpec
     from .backends.binary_cache import BinaryCache
     from .engine.engine import Engine
     from .pinned import Pins
-    from .serving import PinnedServices, StoreServices
+    from .serving import Served
     from .sessions.session import Session
 
 FILE_SCHEME = "generation:"
@@ -53,19 +54,24 @@ def is_generation_file(url: str) -> bool:
 
 def open_pins(config: Settings, url: str | None = None) -> Pins:
     """The generations of the database, or of the exported file, of this URL, or of the settings. Raises: StoreError."""
-    from .pinned import Pins
-
     at = url or config.db_url
     if is_generation_file(at):
         from ..cache.generation_file import FileGenerations, path_of
+        from .pinned import Pins
 
         file = FileGenerations.load(path_of(at))
         return Pins(file, config.generation or file.number)
     from ..cache.database import Database
+
+    return _pins_of(Database.open(at), config)
+
+
+def _pins_of(database: Database, config: Settings) -> Pins:
+    """The generations of a database, which closing them closes."""
     from ..cache.sql import SqlStore
     from ..cache.sql_generations import SqlGenerations
+    from .pinned import Pins
 
-    database = Database.open(at)
     return Pins(SqlGenerations(database), config.generation, SqlStore(database).target)
 
 
@@ -100,24 +106,40 @@ def open_watched_store(config: Settings, url: str | None = None) -> tuple[Store,
     """
     from ..cache.database import Database
     from ..cache.sql import SqlStore
-    from .polled import Polled
 
     _refuse_file(url or config.db_url)
     database = Database.open(url or config.db_url)
-    return SqlStore(database), database.state if database.dialect == "sqlite" else Polled(database.state)
+    return SqlStore(database), _state_of(database)
 
 
-def server_services() -> StoreServices | PinnedServices:
-    """What the server of this process is handed: the store its settings name, or the generation they pin.
+def _state_of(database: Database) -> Callable[[], str | None]:
+    from .polled import Polled
+
+    return database.state if database.dialect == "sqlite" else Polled(database.state)
+
+
+def server_services() -> Served:
+    """What the server of this process is handed: the database its settings name, or a file; all or what they pin.
 
     Raises: StoreError, UnknownGeneration.
     """
-    from .serving import PinnedServices, StoreServices
+    from ..cache.database import Database
+    from ..cache.sql import SqlStore
+    from ..cache.sql_jobs import SqlJobs
+    from .generation_services import GenerationServices
+    from .job_services import QueuedJobs
+    from .record_services import StoreRecordServices
+    from .serving import PinnedServices, Served, StoreServices
 
     config = settings.read()
-    if is_pinned(config):
-        return PinnedServices(open_pins(config))
-    return StoreServices(*open_watched_store(config), open_pins(config))
+    if is_generation_file(config.db_url):
+        pins = open_pins(config)
+        return Served(PinnedServices(pins), GenerationServices(pins))
+    database = Database.open(config.db_url)
+    store, pins = SqlStore(database), _pins_of(database, config)
+    lookups = PinnedServices(pins) if is_pinned(config) else StoreServices(store, _state_of(database), pins)
+    records, jobs = StoreRecordServices(store), QueuedJobs(SqlJobs(database), store)
+    return Served(lookups, GenerationServices(pins), records, jobs)
 
 
 def binary_cache(config: Settings) -> BinaryCache:

@@ -29,7 +29,7 @@ def serve(
         )
     if db is not None:
         os.environ["KERNTUNE_DB"] = db  # the app is made by name in asgi.py, which reads the settings
-    wiring.server_services().close()  # a store that cannot be opened is said here, not in a server's log
+    wiring.server_services().lookups.close()  # a store that cannot be opened is said here, not in a server's log
     listener = _listen(host, port)
     address = listener.getsockname()
     complain(f"kerntune serves http://{'[::1]' if ':' in address[0] else address[0]}:{address[1]} (Ctrl-C stops)")
