@@ -144,6 +144,12 @@ class _SameOriginRedirects(HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, newurl) if req.data is None else None
 
 
+def goes_in_the_clear(url: str) -> bool:
+    """Whether what is sent there can be read on the way: over a network, and without TLS."""
+    parts = urlsplit(url)
+    return parts.scheme == "http" and parts.hostname not in LOOPBACK
+
+
 def _opener(url: str) -> OpenerDirector:
     redirects = _SameOriginRedirects(url)
     # A proxy cannot see this machine's own loopback.
