@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
 
 import uvicorn
 from fastapi import Body, FastAPI, Request, Response
@@ -22,6 +22,8 @@ from kerntune.cache.wire_targets import target_checked
 from kerntune.tuner.job_services import QueuedJobs
 from kerntune.tuner.job_words import JobWords, Wish
 from record_server import app_of
+
+Said = Annotated[dict[str, Any], Body()]
 
 
 @dataclass
@@ -128,7 +130,7 @@ def _app(server: WorkerServer) -> FastAPI:
         return await call_next(request)
 
     @app.post("/v1/jobs/claim")
-    def claim(body: dict[str, Any] = Body()) -> Response:
+    def claim(body: Said) -> Response:
         claimed = jobs.claim(body["worker"], target_checked(body["target"]), body["backends"], body["lease_s"])
         if claimed is None:
             return Response(status_code=204)
@@ -136,16 +138,16 @@ def _app(server: WorkerServer) -> FastAPI:
         return JSONResponse({"job": job, "token": claimed.token, "lease_until": claimed.lease_until.isoformat()})
 
     @app.post("/v1/jobs/{job_id}/heartbeat")
-    def heartbeat(job_id: int, body: dict[str, Any] = Body()) -> dict[str, Any]:
+    def heartbeat(job_id: int, body: Said) -> dict[str, Any]:
         return {"cancel": jobs.heartbeat(job_id, body["token"], body["lease_s"])}
 
     @app.post("/v1/jobs/{job_id}/events")
-    def events(job_id: int, body: dict[str, Any] = Body()) -> dict[str, Any]:
+    def events(job_id: int, body: Said) -> dict[str, Any]:
         jobs.add_events(job_id, body["token"], [Happening(one["kind"], one["data"]) for one in body["events"]])
         return {}
 
     @app.post("/v1/jobs/{job_id}/finish")
-    def finish(job_id: int, body: dict[str, Any] = Body()) -> dict[str, Any]:
+    def finish(job_id: int, body: Said) -> dict[str, Any]:
         jobs.finish(job_id, body["token"], body["outcome"], body.get("error"), body.get("result"))
         return {}
 

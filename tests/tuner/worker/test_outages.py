@@ -147,7 +147,7 @@ def test_what_an_earlier_worker_left_is_sent_before_anything_is_claimed(server):
 def test_once_gives_up_on_a_server_that_does_not_come_back(server):
     """With its records on disk, which it says."""
     server.submit(trials=6)
-    with pytest.raises(NetworkError, match="cannot be reached.*records wait on disk"):
+    with pytest.raises(NetworkError, match=r"cannot be reached.*records wait on disk"):
         AWorker(server.url, a_host(judged(3, server.go))).once()
 
 
