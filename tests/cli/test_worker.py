@@ -67,7 +67,7 @@ def test_a_worker_that_is_stopped_gives_its_job_back(server, how):
         _, said = running.communicate(timeout=60)
     assert running.returncode == 130, said
     assert "given back: the worker was stopped" in said
-    assert "wait on disk" not in said
+    assert "left on disk" not in said
     assert "Traceback" not in said
     assert server.job(job.id).state == "queued"
 
@@ -90,7 +90,7 @@ def test_a_worker_that_is_killed_loses_no_record(server):
     server.calls.clear()
     done = run(server.url, "--once")
     assert done.returncode == 0, done.stderr
-    assert "of before are sent first" in done.stderr
+    assert "of an earlier run" in done.stderr
     assert server.calls.index("records") < server.calls.index("claim")
     ended = server.job(job.id)
     assert (ended.state, ended.tries, ended.token) == ("done", 1, 2)

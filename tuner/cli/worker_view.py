@@ -64,7 +64,7 @@ def _records(count: int) -> str:
 
 
 def _started(data: Mapping[str, Any]) -> str:
-    left = f"; {_records(data['waiting'])} of before are sent first" if data["waiting"] else ""
+    left = f"; first it sends {_records(data['waiting'])} of an earlier run" if data["waiting"] else ""
     return f"worker {data['worker']} on {data['device']} ({', '.join(data['backends'])}) for {data['server']}{left}"
 
 
@@ -89,7 +89,7 @@ def _done(data: Mapping[str, Any]) -> str:
 
 
 def _stopped(data: Mapping[str, Any]) -> str:
-    left = f"; {_records(data['waiting'])} wait on disk for the next worker here" if data["waiting"] else ""
+    left = f"; left on disk for the next worker here: {_records(data['waiting'])}" if data["waiting"] else ""
     return f"stopped{left}"
 
 

@@ -72,7 +72,7 @@ class Sender:
 
     @property
     def left_words(self) -> str:
-        return f"{self.waiting:,} records wait on disk; the next worker on this machine sends them first."
+        return f"Records left on disk: {self.waiting:,}; the next worker on this machine sends them first."
 
     def drain(self, within_s: float, until: Callable[[], bool] = lambda: False) -> bool:
         """Wait, at most so long or until something is so; whether all is with the server."""

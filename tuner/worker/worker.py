@@ -53,7 +53,7 @@ class Worker:
         while self._brought_away() and not self.stop.is_up:
             said = self.server.claim(self.terms.name, self.host.target, sorted(self.host.backends), self.terms.lease_s)
             if isinstance(said, Refused | LeaseEnded):
-                raise UsageError(f"{self.server.url} gives this worker no jobs: {said.reason}")
+                raise UsageError(f"{self.server.url} gives this worker no jobs: {said.reason}{_how_to_mend(said)}")
             if isinstance(said, Claimed):
                 self.outage.answer(self.sender.waiting)
                 self._work(said)
@@ -117,6 +117,7 @@ class Worker:
         self.tell(News("claimed", claimed.id, {"op": request.op, "problem": tuning.words_of(key.problem), **budget}))
         if lacking := what_memory_lacks(key.problem, self.host):
             return Ended("retry", lacking)
+        self.sender.refused.clear()  # of earlier jobs
         store = JobStore(self.store, self.spool, self._known_there(key), self.sender.wake)
         store.send_what_is_known(key)
         return JobRun(claimed.id, self.host, store, lease, stream, self.stop, self.tell).run(request)
@@ -129,3 +130,8 @@ class Worker:
         except (NetworkError, UsageError) as error:
             self.tell(News("warning", None, {"reason": f"begun without what the server knows of it: {error}"}))
             return []
+
+
+def _how_to_mend(said: Refused | LeaseEnded) -> str:
+    is_of_the_key = isinstance(said, Refused) and said.is_of_the_key
+    return " A worker needs a key with the scope `record` in KERNTUNE_API_KEY." if is_of_the_key else ""

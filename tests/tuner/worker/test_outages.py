@@ -130,6 +130,25 @@ def test_a_stopped_worker_gives_its_job_back_with_what_it_has(server):
     assert worker.told("stopped") == [{"waiting": 0}]
 
 
+def test_a_worker_that_is_to_end_at_once_leaves_its_job_to_the_lease(server):
+    """A second Ctrl-C: what was measured is on disk, the study makes no end of its own of it."""
+    job = server.submit(trials=5000)
+    worker = AWorker(server.url)
+
+    def twice():
+        worker.stop.ask()
+        worker.stop.ask()
+        raise KeyboardInterrupt
+
+    worker.host = a_host(judged(10, twice))
+    with pytest.raises(KeyboardInterrupt):
+        worker.work()
+    assert server.job(job.id).state == "running"
+    server.submit(2, request=words(shape=(32, 32, 32)))
+    AWorker(server.url).once()
+    assert local_digests() <= Counter(map(record_digest, server.records()))
+
+
 def test_what_an_earlier_worker_left_is_sent_before_anything_is_claimed(server):
     """One that was stopped while the server was away."""
     server.submit(trials=5000)
@@ -147,7 +166,7 @@ def test_what_an_earlier_worker_left_is_sent_before_anything_is_claimed(server):
 def test_once_gives_up_on_a_server_that_does_not_come_back(server):
     """With its records on disk, which it says."""
     server.submit(trials=6)
-    with pytest.raises(NetworkError, match=r"cannot be reached.*records wait on disk"):
+    with pytest.raises(NetworkError, match=r"cannot be reached.*Records left on disk"):
         AWorker(server.url, a_host(judged(3, server.go))).once()
 
 

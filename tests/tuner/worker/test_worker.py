@@ -7,6 +7,7 @@ from kerntune.cache.records import Failure, Incident
 from kerntune.cache.sql import SqlStore
 from kerntune.spaces.errors import DeviceError, NetworkError, NoCompiler, UsageError
 from kerntune.tuner import settings
+from kerntune.tuner.worker import job_run
 from worker_server import words
 from workers import TARGET, TERMS, AWorker, a_host, by_depth
 
@@ -43,6 +44,15 @@ def test_trials_and_bests_are_told_in_order(server):
     assert events[-1].kind == "end"
     ended = server.job(job.id)
     assert (ended.trials, ended.best_us) == (9, bests[-1]["median_us"])
+
+
+def test_a_long_silence_is_broken_by_how_far_it_is(server, monkeypatch):
+    """Where nothing better was found for a while."""
+    monkeypatch.setattr(job_run, "PROGRESS_S", 0.0)
+    server.submit(trials=5)
+    told = AWorker(server.url, a_host(lambda config: 10.0)).once().told("progress")
+    assert [data["trial"] for data in told] == [2, 3, 4, 5]
+    assert {data["median_us"] for data in told} == {10.0}
 
 
 def test_failures_are_facts_and_their_reasons_are_told(server):
@@ -156,7 +166,7 @@ def test_a_server_that_is_not_there_yet_is_waited_for(server):
 def test_a_key_the_server_does_not_take_ends_the_worker(server):
     """Asking on would not mend it."""
     server.answers["claim"] = (403, "/problems/forbidden")
-    with pytest.raises(UsageError, match="gives this worker no jobs"):
+    with pytest.raises(UsageError, match="no jobs: claim is refused here A worker needs a key"):
         AWorker(server.url).work()
 
 
