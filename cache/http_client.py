@@ -73,7 +73,7 @@ class HttpClient:
         """Raises: NetworkError, with the address and what to check."""
         raise NetworkError(
             f"no answer from the server {self.url}: {why}. Check the address (--server, KERNTUNE_SERVER) and that "
-            "`tune serve` of a fitting version runs there; without a server, the local database alone is asked."
+            "`tune serve` of a fitting version runs there."
         ) from None
 
     def _ask(self, request: Request) -> Reply:
