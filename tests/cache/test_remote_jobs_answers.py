@@ -1,4 +1,4 @@
-"""The queue over HTTP: what the server says is a value, and nothing that it says is raised."""
+"""What a queue over HTTP makes of each answer: a value; nothing that a server says is raised."""
 
 import json
 import threading
