@@ -63,6 +63,24 @@ def test_uploads_are_said_with_what_they_belong_to(capsys):
     assert "uploaded" not in err.splitlines()[1]
 
 
+def test_where_nobody_reads_any_more_the_work_goes_on(capsys, monkeypatch):
+    """`tune worker --json | head`: the words for people stay."""
+
+    class Closed:
+        def write(self, text):
+            raise BrokenPipeError
+
+        flush = write
+
+    view = WorkerView(as_json=True)
+    with monkeypatch.context() as patched:
+        patched.setattr("sys.stdout", Closed())
+        view.tell(News("idle"))
+    view.tell(News("idle"))
+    out, err = capsys.readouterr()
+    assert (out, len(err.splitlines())) == ("", 2)
+
+
 def test_only_uploads_have_no_line_of_their_own():
     """A line each would bury the others."""
     assert set(get_args(NewsKind)) - LINES.keys() == {"uploaded"}

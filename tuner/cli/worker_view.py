@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-import sys
 import threading
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import typer
 
 from ...cache.refusals import printable
 from ..worker.news import News, NewsKind
 from .words import count_of, duration, time_of
 
-if TYPE_CHECKING:
-    from rich.console import Console
-
-STYLES: Mapping[NewsKind, str] = {
+COLOURS: Mapping[NewsKind, str] = {
     "done": "green",
     "failed": "red",
     "refused": "red",
@@ -23,40 +21,51 @@ STYLES: Mapping[NewsKind, str] = {
     "dropped": "yellow",
     "waiting": "yellow",
     "warning": "yellow",
-    "idle": "dim",
-    "progress": "dim",
+    "idle": "bright_black",
+    "progress": "bright_black",
 }
 
 MOST_CHARS = 1000
 
 
 class WorkerView:
-    """Says lines; and one JSON object a line on standard output, where that is asked for."""
+    """Says lines; and one JSON object a line on standard output, where that is asked for.
+
+    Where nobody reads any more nothing is said: the work goes on.
+    """
 
     def __init__(self, *, as_json: bool) -> None:
-        from rich.console import Console
-
-        self._console: Console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
-        self._as_json = as_json
+        self._as_json, self._in_words = as_json, True
         self._guard = threading.Lock()
         self._uploaded = 0  # records since they were last said
 
     def tell(self, news: News) -> None:
         """From any thread."""
         with self._guard:
-            if self._as_json:
-                sys.stdout.write(json.dumps(news.as_json(), allow_nan=False) + "\n")
-                sys.stdout.flush()
             self._uploaded += int(news.data.get("records", 0))
-            if (said := LINES.get(news.kind)) is not None:
-                job = "" if news.job is None else f"job {news.job}: "
-                uploaded = self._said_uploads() if news.kind in ("done", "given_back", "dropped", "stopped") else ""
-                line = printable(f"{job}{said(news.data)}{uploaded}", MOST_CHARS)
-                self._console.print(line, style=STYLES.get(news.kind, ""))
+            self._as_json = self._as_json and _is_read(lambda: typer.echo(json.dumps(news.as_json(), allow_nan=False)))
+            self._in_words = self._in_words and _is_read(lambda: self._say(news))
+
+    def _say(self, news: News) -> None:
+        if news.kind not in LINES:
+            return
+        job = "" if news.job is None else f"job {news.job}: "
+        uploaded = self._said_uploads() if news.kind in ("done", "given_back", "dropped", "stopped") else ""
+        line = printable(f"{job}{LINES[news.kind](news.data)}{uploaded}", MOST_CHARS)
+        typer.secho(line, err=True, fg=COLOURS.get(news.kind))
 
     def _said_uploads(self) -> str:
         count, self._uploaded = self._uploaded, 0
         return f"; {_records(count)} uploaded" if count else ""
+
+
+def _is_read(say: Callable[[], None]) -> bool:
+    """Whether anybody was there to hear it."""
+    try:
+        say()
+    except BrokenPipeError:
+        return False
+    return True
 
 
 def _records(count: int) -> str:
@@ -88,6 +97,11 @@ def _done(data: Mapping[str, Any]) -> str:
     return f"done, {time_of(data['median_us'])} by {data['template']} {data['digest'][:8]} ({how})"
 
 
+def _waiting(data: Mapping[str, Any]) -> str:
+    held = f" with {_records(data['waiting'])}" if data["waiting"] else ""
+    return f"waiting{held}: {data['reason']}"
+
+
 def _stopped(data: Mapping[str, Any]) -> str:
     left = f"; left on disk for the next worker here: {_records(data['waiting'])}" if data["waiting"] else ""
     return f"stopped{left}"
@@ -104,7 +118,7 @@ LINES: Mapping[NewsKind, Callable[[Mapping[str, Any]], str]] = {
     "given_back": lambda data: f"given back: {data['reason']}",
     "dropped": lambda data: f"dropped: {data['reason']}",
     "refused": lambda data: f"a record is refused and set aside: {data['reason']}",
-    "waiting": lambda data: f"waiting with {_records(data['waiting'])}: {data['reason']}",
+    "waiting": _waiting,
     "back": lambda data: f"the server answers again; {_records(data['waiting'])} to send",
     "warning": lambda data: f"note: {data['reason']}",
     "stopped": _stopped,

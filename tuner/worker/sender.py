@@ -38,7 +38,7 @@ class Sender:
         self._spool, self._server, self._tell, self._outage = spool, server, tell, outage
         self._pauses = pauses or Pauses(FIRST_PAUSE_S, LONGEST_PAUSE_S)
         self._more, self._closing = threading.Event(), threading.Event()
-        self._most = MOST_PER_UPLOAD  # entries in the next upload: fewer where the last was too large as a whole
+        self._most = MOST_PER_UPLOAD  # entries in the next upload: fewer where the last was too much for the server
         self._broken: StoreError | None = None
         self._trouble: Unreachable | Refused | None = None
         self.refused: dict[str, str] = {}  # digest of a record's JSON -> why no server wants it
@@ -64,6 +64,8 @@ class Sender:
         """Raises: StoreError where the spool cannot be read any more, UsageError where the key is not taken."""
         if self._broken is not None:
             raise self._broken
+        if not self._thread.is_alive():
+            raise RuntimeError("the thread that sends records has ended: the traceback above says why")
         if isinstance(self._trouble, Refused):
             raise UsageError(
                 f"{self._server.url} does not take records by this key: {self._trouble.reason} A worker needs one with "
@@ -77,7 +79,7 @@ class Sender:
     def drain(self, within_s: float, until: Callable[[], bool] = lambda: False) -> bool:
         """Wait, at most so long or until something is so; whether all is with the server."""
         end_s = time.monotonic() + within_s
-        while not self.is_drained and self._broken is None and not until() and time.monotonic() < end_s:
+        while not self.is_drained and self._thread.is_alive() and not until() and time.monotonic() < end_s:
             time.sleep(SLICE_S)
         return self.is_drained
 
@@ -106,6 +108,7 @@ class Sender:
         """Bring a batch there; why it was not taken, where another try may help."""
         said = self._said_to(batch)
         if isinstance(said, Unreachable) or (isinstance(said, Refused) and said.is_of_the_key):
+            self._most = max(1, len(batch) // 2)  # it may have taken longer than is waited for
             return said
         self._welcome()
         if isinstance(said, Refused | LeaseEnded):
@@ -116,7 +119,7 @@ class Sender:
             if place < len(batch):
                 self._set_aside(batch[place], reason)
         self._spool.acknowledge(batch[-1].number)
-        self._most = MOST_PER_UPLOAD
+        self._most = min(MOST_PER_UPLOAD, 2 * self._most)
         name = "records" if RECORD in batch[0].data else "incidents"
         self._tell(News("uploaded", None, {name: len(batch) - len(refused), "waiting": self.waiting}))
         return None
@@ -136,7 +139,6 @@ class Sender:
         else:
             self._set_aside(batch[0], reason)
             self._spool.acknowledge(batch[0].number)
-            self._most = MOST_PER_UPLOAD
 
     def _set_aside(self, entry: Entry, reason: str) -> None:
         self._spool.set_aside(entry, reason)

@@ -60,13 +60,13 @@ def test_records_go_in_batches_and_incidents_between_them(tmp_path):
     assert server.sent == [[1.0, 2.0], "disk", [3.0]]
 
 
-def test_a_server_that_is_away_is_asked_again_with_the_same_records(tmp_path):
-    """That it went and that it came is said once each."""
+def test_a_server_that_is_away_is_asked_again_for_less_at_a_time(tmp_path):
+    """It may have been too much in the time that is waited. That it went and that it came is said once each."""
     server = FakeServer(*[Unreachable("gone")] * 4)
     with sending(tmp_path / "s", server, an_entry(1), an_entry(2)) as (sender, _, news):
         assert sender.drain(10)
-    assert server.sent == [[1.0, 2.0]] * 5
-    assert [one.kind for one in news] == ["waiting", "back", "uploaded"]
+    assert server.sent == [[1.0, 2.0], [1.0], [1.0], [1.0], [1.0], [2.0]]
+    assert [one.kind for one in news] == ["waiting", "back", "uploaded", "uploaded"]
 
 
 def test_a_batch_that_is_too_large_is_halved_until_it_goes(tmp_path):
@@ -97,6 +97,17 @@ def test_a_spool_that_cannot_be_read_ends_the_sender_with_its_reason(tmp_path):
         segment.unlink()
         assert not sender.drain(10)
         with pytest.raises(StoreError, match="cannot be read"):
+            sender.check()
+
+
+def test_a_sender_that_fell_over_holds_up_nobody(tmp_path):
+    """Its trouble is ours, so whoever waits for it ends with a traceback."""
+    server = FakeServer()
+    with sending(tmp_path / "s", server) as (sender, spool, _):
+        sender.close()
+        spool.append(an_entry(1))
+        assert not sender.drain(10)
+        with pytest.raises(RuntimeError, match="has ended"):
             sender.check()
 
 
