@@ -22,7 +22,7 @@ PAGE_BYTES = 4 * 2**20
 """A page of records ends soon after so many: it is held in memory on both sides."""
 
 READ_AT_ONCE = 20
-"""Records of a page that are read from the store in one step; one has 2 MiB at most, and 2 KiB as a rule."""
+"""Records of a page that are read from the store in one step; one may have MiB of samples, and has 2 KiB as a rule."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ class Settings:
 
     db_url: str  # KERNTUNE_DB: SQLAlchemy URL of the database
     cache_dir: Path  # KERNTUNE_CACHE_DIR: rendered sources, compiled kernels, 0700
-    server_url: str | None = None  # KERNTUNE_SERVER: server a lookup asks
+    server_url: str | None = None  # KERNTUNE_SERVER: server a lookup asks and a worker works for
     api_key: str | None = None  # KERNTUNE_API_KEY: bearer key for that server
     threads: int | None = None  # OMP_NUM_THREADS: threads a CPU kernel runs with; all usable cores where unset
     compiler: str | None = None  # CC: C compiler to try first

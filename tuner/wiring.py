@@ -22,6 +22,7 @@ from .settings import Settings
 if TYPE_CHECKING:
     from ..cache.database import Database
     from ..cache.remote import RemoteAnswers
+    from ..cache.remote_jobs import RemoteJobs
     from ..cache.store import Store
     from .backends.artifact import Backend, ChildSpec
     from .backends.binary_cache import BinaryCache
@@ -96,6 +97,20 @@ def open_remote(config: Settings, url: str) -> RemoteAnswers:
     from ..cache.remote import RemoteAnswers
 
     return RemoteAnswers(url, config.api_key)
+
+
+def open_remote_jobs(config: Settings, url: str) -> RemoteJobs:
+    """The queue of a server, as its workers see it."""
+    from ..cache.remote_jobs import RemoteJobs
+
+    return RemoteJobs(url, config.api_key)
+
+
+def open_remote_store(config: Settings, url: str) -> Store:
+    """The records of a server."""
+    from ..cache.remote_store import RemoteStore
+
+    return RemoteStore(url, config.api_key)
 
 
 def open_watched_store(config: Settings, url: str | None = None) -> tuple[Store, Callable[[], str | None]]:

@@ -17,6 +17,7 @@ from .report import report_group
 from .serve import serve
 from .spaces import spaces_group
 from .tune import add_tuning_commands
+from .worker import worker
 from .workload import workload
 
 
@@ -41,6 +42,7 @@ def make_app() -> typer.Typer:
     app.add_typer(report_group(), name="report")
     app.command(epilog="Example: tune replay HEADER.json --sampler tpe --trials 200 --seeds 20")(replay)
     app.command(epilog="Example: tune serve --port 8420")(serve)
+    app.command(epilog="Example: tune worker --server https://tuner.example")(worker)
     app.command(epilog="Example: tune doctor")(doctor)
     return app
 
