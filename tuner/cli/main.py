@@ -9,6 +9,7 @@ import typer
 from . import exits
 from .bench import bench_group
 from .doctor import doctor
+from .exchange import export_records, import_records
 from .list import list_known
 from .lookup import lookup_group
 from .replay import replay
@@ -36,6 +37,8 @@ def make_app() -> typer.Typer:
     app.add_typer(spaces_group(), name="spaces")
     app.command(epilog="Example: tune workload model.jsonl --time 600")(workload)
     app.command("list", epilog="Example: tune list gemm --device H200")(list_known)
+    app.command("export", epilog="Example: tune export facts.jsonl.gz --op gemm")(export_records)
+    app.command("import", epilog="Example: tune import facts.jsonl.gz --dry-run")(import_records)
     app.add_typer(report_group(), name="report")
     app.command(epilog="Example: tune replay HEADER.json --sampler tpe --trials 200 --seeds 20")(replay)
     app.command(epilog="Example: tune serve --port 8420")(serve)
