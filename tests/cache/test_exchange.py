@@ -166,21 +166,20 @@ def test_damage_without_end_is_counted_and_only_its_beginning_named():
     assert done.first_damaged[-1] == Damaged(101, done.first_damaged[-1].reason)
 
 
-def test_an_import_holds_few_records_in_memory(tmp_path):
-    """Of 30 MB of records some hundred at a time."""
-    samples = tuple(1.0 + number / 7 for number in range(500))
-    records = (a_record(a_key(a_problem(m=1 + n % 900)), us=samples, minutes=n) for n in range(3000))
+def test_an_import_holds_few_records_in_memory(tmp_path, monkeypatch):
+    """Ten at a time here, of 200 whose samples alone are 3 MB."""
+    monkeypatch.setattr(importing, "AT_ONCE", 10)
+    monkeypatch.setattr(importing, "KEYS_IN_MEMORY", 10)
+    records = (a_record(a_key(a_problem(m=1 + n)), us=tuple(n + k / 7 for k in range(1, 501))) for n in range(200))
     with (tmp_path / "many.jsonl").open("w+b") as file, closing(SqlStore.open(f"sqlite:///{tmp_path}/m.db")) as store:
         JSONL.write(records, file)
-        size = file.tell()
         file.seek(0)
         tracemalloc.start()
         done = import_records(store, JSONL.read(file), lambda record: None)
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
-    assert counts(done) == (3000, 0, 0, 0)
-    assert size > 25e6
-    assert peak < 15e6
+    assert counts(done) == (200, 0, 0, 0)
+    assert peak < 2.5e6
 
 
 def test_what_was_added_before_the_store_failed_is_said():
