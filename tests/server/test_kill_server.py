@@ -4,7 +4,7 @@ import re
 import subprocess
 import sys
 import threading
-from contextlib import closing
+from contextlib import closing, contextmanager
 
 import pytest
 from asking import a_gemm_record
@@ -18,11 +18,15 @@ ACKNOWLEDGED_BEFORE = 60
 """Records, by when the server is killed."""
 
 
+@contextmanager
 def started(url):
-    """A server of the database, and its address."""
+    """A server of the database, and its address; it is killed when the block ends."""
     command = [sys.executable, "-m", "kerntune.tuner.cli", "serve", "--port", "0", "--db", url]
-    server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    return server, re.search(r"http://\S+", server.stderr.readline())[0]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
+        try:
+            yield server, re.search(r"http://\S+", server.stderr.readline())[0]
+        finally:
+            server.kill()
 
 
 class Uploader(threading.Thread):
@@ -54,8 +58,7 @@ class Uploader(threading.Thread):
 def test_every_acknowledged_record_survives_the_kill_of_the_server(database, request, tmp_path):
     """What was not acknowledged is kept once or not at all, and comes again without becoming two."""
     url = f"sqlite:///{tmp_path}/k.db" if database == "sqlite" else request.getfixturevalue("postgres_url")
-    server, address = started(url)
-    with server:
+    with started(url) as (server, address):
         enough = threading.Event()
         uploaders = [Uploader(address, number, enough) for number in range(UPLOADERS)]
         for uploader in uploaders:
@@ -69,10 +72,8 @@ def test_every_acknowledged_record_survives_the_kill_of_the_server(database, req
     assert len(acknowledged) >= ACKNOWLEDGED_BEFORE
     assert len(unsure) == 3 * UPLOADERS
 
-    server, address = started(url)
-    with server:
+    with started(url) as (_, address):
         RemoteStore(address).add_many(unsure)
-        server.terminate()
     with closing(SqlStore.open(url)) as store:
         kept = list(every_record(lambda cursor: store.page(cursor=cursor)))
     assert len(kept) == len(set(kept))
