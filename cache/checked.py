@@ -67,9 +67,14 @@ def name(value: object, where: str, most_chars: int = 200) -> str:
     return said
 
 
+def is_digest(value: object) -> bool:
+    """Whether `canonical.digest` can have made it."""
+    return isinstance(value, str) and _DIGEST.fullmatch(value) is not None
+
+
 def digest(value: object, where: str) -> str:
     """A digest as `canonical.digest` makes it."""
-    if not isinstance(value, str) or not _DIGEST.fullmatch(value):
+    if not isinstance(value, str) or not is_digest(value):
         raise UsageError(f"{where} is {shown(value)}: a digest is {DIGEST_CHARS} of 0-9 and a-f.")
     return value
 

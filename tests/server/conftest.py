@@ -60,4 +60,8 @@ def browser(store, job_services):
 @pytest.fixture
 def browse():
     """Makes a browser of services of the test's own."""
-    return lambda services, jobs=None: Browser(create_app(services, job_services=jobs))
+
+    def made(services, jobs=None, records=None):
+        return Browser(create_app(services, job_services=jobs, record_services=records))
+
+    return made

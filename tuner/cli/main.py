@@ -9,6 +9,7 @@ import typer
 from . import exits
 from .bench import bench_group
 from .doctor import doctor
+from .exchange import export_records, import_records
 from .generations import generations_group
 from .list import list_known
 from .lookup import lookup_group
@@ -39,6 +40,8 @@ def make_app() -> typer.Typer:
     app.command(epilog="Example: tune workload model.jsonl --time 600")(workload)
     app.command("list", epilog="Example: tune list gemm --device H200")(list_known)
     app.add_typer(generations_group(), name="generations")
+    app.command("export", epilog="Example: tune export facts.jsonl.gz --op gemm")(export_records)
+    app.command("import", epilog="Example: tune import facts.jsonl.gz --dry-run")(import_records)
     app.add_typer(report_group(), name="report")
     app.command(epilog="Example: tune replay HEADER.json --sampler tpe --trials 200 --seeds 20")(replay)
     app.command(epilog="Example: tune serve --port 8420")(serve)
