@@ -11,9 +11,10 @@ from fastapi import FastAPI
 from . import errors, schemas
 from .event_stream import Streams
 from .hot import App, HotAnswers, Receive, Scope, Send
-from .routes import configs, health, jobs, leases, records, targets
+from .routes import configs, health, jobs, leases, lookup, records, targets
 from .routes import generations as generation_routes
 from .schemas_jobs import submit_bodies
+from .schemas_lookup import lookup_body, problem_bodies
 from .schemas_records import IncidentBody
 from .services import GenerationServices, JobServices, RecordServices, Services
 from .stopping import told_of_signals
@@ -65,9 +66,10 @@ def create_app(
     )
     app.layers = HotAnswers(app.inner, services.state)
     errors.install(app)
-    schemas.describe_refusals(app, IncidentBody, *submit_bodies())
+    schemas.describe_refusals(app, IncidentBody, lookup_body(), *problem_bodies(), *submit_bodies())
     app.include_router(health.router(services))
     app.include_router(configs.router(services, job_services))
+    app.include_router(lookup.router(services, job_services))
     if generations is not None:
         app.include_router(generation_routes.router(generations))
     if job_services is not None:

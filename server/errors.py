@@ -39,6 +39,10 @@ class Busy(KerntuneError):
         self.retry_after_s = retry_after_s
 
 
+class Forbidden(KerntuneError):
+    """The key does not allow it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """What all errors of a kind share."""
@@ -56,6 +60,7 @@ KINDS: Mapping[type[KerntuneError], Kind] = {
     ReadOnly: Kind(409, READ_ONLY, "It is frozen: it answers lookups and takes nothing"),
     UnknownJob: Kind(404, UNKNOWN_JOB, "The job is not known"),
     LeaseLost: Kind(409, LEASE_LOST, "The job is another worker's, or has ended"),
+    Forbidden: Kind(403, "/problems/forbidden", "The key does not allow this"),
     Busy: Kind(503, "/problems/busy", "Too much at once"),
     StoreError: Kind(503, "/problems/store", "The store cannot be reached"),
 }
@@ -70,7 +75,7 @@ def kind_of(error: Exception) -> Kind:
 
 def install(app: FastAPI) -> None:
     """Answer every error of `app` with a problem body."""
-    for kind in (UsageError, NoAnswer, StoreError, LeaseLost, Busy):
+    for kind in (UsageError, NoAnswer, StoreError, LeaseLost, Busy, Forbidden):
         app.add_exception_handler(kind, _on_known_error)
     app.add_exception_handler(RequestValidationError, _on_malformed_request)
     app.add_exception_handler(HTTPException, _on_http_error)

@@ -164,10 +164,10 @@ class MissesBody(_Body):
     misses: list[DemandBody]
 
 
-def submit_body(op: Op) -> type[BaseModel]:
-    """What POST /v1/jobs takes for an op. `submissions.py` reads it; this describes it."""
-    count, wish = Annotated[int, Field(ge=1)], Wish()
-    fields: dict[str, Any] = {
+def words_of_op(op: Op) -> dict[str, Any]:
+    """The words in which a body says a problem of this op, and where: `asked.py` reads them."""
+    count = Annotated[int, Field(ge=1)] | None
+    return {
         "op": (Literal[op.name], ...),
         "shape": (str | None, Field(None, description=f"{op.shape_format}; or each dim", examples=[op.example])),
         **{letter: (int | None, Field(None, ge=1, le=MAX_DIM)) for letter in op.letters},
@@ -180,20 +180,36 @@ def submit_body(op: Op) -> type[BaseModel]:
         },
         "device": (str | None, Field(None, description="name as recorded, or cpu, gpu, cuda")),
         "target": (str | None, Field(None, description="digest of a target that was registered, instead of a device")),
-        "policy": (CacheState, "cold"),
-        "trials": (int, Field(wish.trials, ge=1, le=job_words.MOST_TRIALS)),
-        "time_s": (float, Field(wish.time_s, ge=job_words.SHORTEST_S, le=job_words.LONGEST_S)),
-        "sampler": (str, wish.sampler),
-        "seed": (int, Field(wish.seed, ge=0, le=job_words.LARGEST_SEED)),
-        "force": (bool, Field(wish.force, description="search even where an exact answer is known")),
-        "templates": (list[str], Field([], max_length=job_words.MOST_TEMPLATES, description="empty: all that can")),
-        "priority": (int, Field(0, ge=0, le=MAX_PRIORITY, description="the highest runs first")),
+        "policy": (CacheState | None, "cold"),
     }
+
+
+def words_of_wish() -> dict[str, Any]:
+    """The words in which a body says how to tune; null is as good as nothing, here and below."""
+    wish = Wish()
+    return {
+        "trials": (int | None, Field(wish.trials, ge=1, le=job_words.MOST_TRIALS)),
+        "time_s": (float | None, Field(wish.time_s, ge=job_words.SHORTEST_S, le=job_words.LONGEST_S)),
+        "sampler": (str | None, wish.sampler),
+        "seed": (int | None, Field(wish.seed, ge=0, le=job_words.LARGEST_SEED)),
+        "force": (bool | None, Field(wish.force, description="search even where an exact answer is known")),
+        "templates": (
+            list[str] | None,
+            Field([], max_length=job_words.MOST_TEMPLATES, description="empty: all that can"),
+        ),
+    }
+
+
+def submit_body(op: Op) -> type[BaseModel]:
+    """What POST /v1/jobs takes for an op. `submissions.py` reads it; this describes it."""
+    priority: Any = (int | None, Field(0, ge=0, le=MAX_PRIORITY, description="the highest runs first"))
     made: type[BaseModel] = create_model(
         f"Submit{op.name.title()}Body",
         __config__=ConfigDict(extra="forbid"),
         __doc__=f"A study of {op.name}.",
-        **fields,
+        **words_of_op(op),
+        **words_of_wish(),
+        priority=priority,
     )
     return made
 

@@ -104,6 +104,9 @@ class JobServices(Protocol):
     def known_meanwhile(self, query: Query) -> Answer | None:
         """The best answer there is while the job waits, even one of another shape."""
 
+    def missed(self, queries: Sequence[Query], wish: Wish | None = None, asked_by: str = "") -> list[Job]:
+        """Count the misses, and give the job of each. Raises: as `submit`; then no job is made for the rest."""
+
     def note_miss(self, query: Query) -> None:
         """Count a query that had no answer. Waits for nothing and raises nothing."""
 

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, get_args
+from typing import Any
 
-from ..cache.checked import member, name, one_of, plain, shown, whole
+from ..cache.checked import whole
 from ..cache.jobs import MAX_PRIORITY
-from ..cache.records import CacheState
-from ..spaces.errors import UnknownName, UsageError
-from ..spaces.targets import TOOLCHAIN_FIELDS, DeviceKind, Target
-from ..templates.catalogue import op_named
-from ..templates.op import Op
+from ..spaces.targets import DeviceKind, Target
 from ..tuner.job_words import Wish
 from ..tuner.lookup import Query, Stated
-from .errors import quoted
+from .asked import Asked, asked_from
 from .queries import KIND_WORDS, UnknownDevice, place_from, query_at, with_registered
 from .services import JobServices
 
@@ -36,44 +32,24 @@ def submission_from(body: Mapping[str, Any], services: JobServices) -> Submissio
 
     Raises: UsageError where the words are off, UnknownDevice or UnknownTarget for a place that is not known.
     """
-    op = op_named(name(member(body, "op"), "op"))
-    fields = [field.name for field in op.fields]
-    _only(body, op.name, ["op", "shape", *op.letters, *fields, "device", "target", "policy", *WISH, "priority"])
-    said = {word: value for word, value in body.items() if value is not None}
-    wish = Wish.from_json({**WISH, **{word: said[word] for word in WISH if word in said}})
-    priority = whole(said.get("priority", 0), "priority", 0, MAX_PRIORITY)
-    values: dict[str, Any] = {word: _plain(said[word], word) for word in fields if word in said}
-    values = dict.fromkeys((*fields, *TOOLCHAIN_FIELDS)) | values
-    values["policy"] = one_of(said.get("policy", "cold"), "policy", get_args(CacheState))
-    for word in ("device", "target"):
-        values[word] = name(said[word], word) if word in said else None
-    dims = _dims(op, said)
-    where, kind = _place(values, services)
-    return Submission(query_at(op, dims, values, where, kind), wish, priority)
+    asked = asked_from(body, [*WISH, "priority"], "a job")
+    priority = body.get("priority")
+    return Submission(
+        query_for_job(asked, services),
+        wish_from(body),
+        0 if priority is None else whole(priority, "priority", 0, MAX_PRIORITY),
+    )
 
 
-def _only(body: Mapping[str, Any], op: str, known: list[str]) -> None:
-    for word in body:
-        if word not in known:
-            raise UnknownName(quoted(word), f"a word of a job of {op}", known)
+def wish_from(body: Mapping[str, Any]) -> Wish:
+    """How to tune, of those words of a body that say so. Raises: UsageError."""
+    return Wish.from_json({**WISH, **{word: body[word] for word in WISH if body.get(word) is not None}})
 
 
-def _plain(value: object, word: str) -> int | float | str | bool:
-    if not isinstance(value, str | int | float):
-        raise UsageError(f"{word} is {shown(value)}: it takes a word or a number.")
-    return plain(value, word)
-
-
-def _dims(op: Op, said: Mapping[str, Any]) -> dict[str, int]:
-    """From the shape, or from each dim by its letter."""
-    letters = [letter for letter in op.letters if letter in said]
-    if "shape" not in said and not letters:
-        raise UsageError(f"shape is missing: {op.shape_format}, such as {op.example}; or {', '.join(op.letters)}.")
-    if "shape" not in said:
-        return {letter: whole(member(said, letter), letter, least=1) for letter in op.letters}
-    if letters:
-        raise UsageError(f"shape and {letters[0]} were both given: leave one out.")
-    return op.parse_shape(name(said["shape"], "shape"), where="shape")
+def query_for_job(asked: Asked, services: JobServices) -> Query:
+    """The query of these words, at a place where a job may run. Raises: UsageError, UnknownDevice, UnknownTarget."""
+    where, kind = _place(asked.values, services)
+    return query_at(asked.op, asked.dims, asked.values, where, kind)
 
 
 def _place(values: Mapping[str, Any], services: JobServices) -> tuple[Target | Stated, DeviceKind]:
