@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 
 # Tests are no package: `from builders import a_record` and `from contracts.store_contract import StoreContract`.
 sys.path.insert(0, str(Path(__file__).parent))
-pytest.register_assert_rewrite("asking", "builders", "contracts", "writers")
+pytest.register_assert_rewrite("aftermath", "asking", "builders", "contracts", "processes", "writers")
 
 
 def _on_path(*programs: str) -> bool:

@@ -173,10 +173,10 @@ class Site:
         assert told[-1][1] == "event: end"
         return [json.loads(data.removeprefix("data: ")) for _, kind, data in told if kind == "event: end"]
 
-    def waiting(self) -> int:
-        """What lies in the spools of all workers and is not known to be with the server."""
-        marks = [mark.parent for worker in self.workers for mark in (self.folder / worker.name).rglob("lock")]
-        return sum(map(waiting_in, marks))
+    def waiting(self) -> Counter[str]:
+        """By worker: what lies in its spool and is not known to be with the server."""
+        spools = {worker.name: (self.folder / worker.name).rglob("lock") for worker in self.workers}
+        return Counter({name: sum(waiting_in(lock.parent) for lock in locks) for name, locks in spools.items()})
 
     def kept(self) -> Counter[str]:
         """Digests of the records the server has."""

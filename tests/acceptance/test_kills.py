@@ -3,9 +3,9 @@
 import logging
 import signal
 import time
-from collections import Counter
 
 import pytest
+from aftermath import every_job_ends_once, no_record_is_lost_or_doubled, workers_end_with_empty_spools
 from cluster import running_cluster
 from kerntune.cache.outcomes import LeaseEnded
 from kerntune.cache.remote_jobs import Claimed, RemoteJobs
@@ -109,41 +109,12 @@ def fifty_jobs_survive(site, blows, cluster=None):
         for ended, blow in sorted(blows.items()):
             wait_for(lambda at=ended: site.ended() >= at)
             blow(site, cluster)
-        wait_for(lambda: site.ended() == JOBS)
+        every_job_ends_once(site, ids)
         assert isinstance(late.says(), LeaseEnded)
-        assert [worker.end() for worker in site.workers] == [0] * len(site.workers)
-        assert site.waiting() == 0
-        jobs = site.jobs()
-        ends = {job["id"]: site.ends_told(job["id"]) for job in jobs}
-    assert {job["id"] for job in jobs} == set(ids)
-    assert Counter(job["state"] for job in jobs) == {"done": JOBS}, [job["error"] for job in jobs]
-    results = {job["id"]: job["result"] for job in jobs}
-    assert {job_id: [end["result"] for end in told] for job_id, told in ends.items()} == {
-        job_id: [result] for job_id, result in results.items()
-    }
-    told_done = accepted(site)
-    assert set(told_done.values()) == {1}, told_done
-    nothing_is_lost_or_doubled(site)
-    tries = Counter(job["tries"] for job in jobs)
-    log.info("%.1f s, tries %s, %s", time.monotonic() - begun_s, dict(tries), news_of(site))
-
-
-def accepted(site):
-    """How often workers told that the server took a job's result, of each job they told it of."""
-    return Counter(news["job"] for worker in site.workers for news in worker.news() if news["event"] == "done")
-
-
-def nothing_is_lost_or_doubled(site):
-    """What workers took and what the server keeps is the same, record for record."""
-    kept, measured = site.kept(), site.measured()
-    log.info("records kept %d, taken by workers %d", kept.total(), measured.total())
-    assert set(kept.values()) == {1}
-    assert set(measured) - set(kept) == set()
-    assert kept.total() >= JOBS * TRIALS
-
-
-def news_of(site):
-    return dict(Counter(news["event"] for worker in site.workers for news in worker.news()))
+        workers_end_with_empty_spools(site)
+        every_job_ends_once(site, ids)
+    no_record_is_lost_or_doubled(site, JOBS * TRIALS)
+    log.info("%.1f s", time.monotonic() - begun_s)
 
 
 @pytest.mark.slow
