@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import psycopg
 from processes import free_port, wait_for
 
 PLACES = ("/usr/lib/postgresql/*/bin/initdb", "/usr/local/pgsql/bin/initdb")
@@ -80,6 +79,8 @@ class Cluster:
         wait_for(lambda: not any(map(lives, begun)), 30)
 
     def _answers(self) -> bool:
+        import psycopg
+
         try:
             psycopg.connect(self.url.replace("+psycopg", ""), connect_timeout=5).close()
         except psycopg.OperationalError:
@@ -97,7 +98,7 @@ def running_cluster() -> Iterator[Cluster]:
     """One that answers; nothing of it is left."""
     bin_folder = programs()
     assert bin_folder is not None, f"initdb is at none of {', '.join(PLACES)}, and not on PATH"
-    folder = Path(tempfile.mkdtemp(prefix="kerntune-cluster-"))
+    folder = Path(tempfile.mkdtemp(prefix="kerntune-cluster-", dir="/tmp"))
     try:
         cluster = Cluster(folder, bin_folder)
         try:

@@ -65,6 +65,7 @@ def every_worker_is_in_a_job(site):
 
 @pytest.mark.slow
 @pytest.mark.postgres
+@pytest.mark.initdb
 def test_a_database_that_is_away_stops_nobody_and_loses_nothing(tmp_path):
     """Workers buffer on disk; the server says 503 until the database is back, and goes on by itself."""
     with running_cluster() as cluster:

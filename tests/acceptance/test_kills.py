@@ -126,6 +126,7 @@ def test_kills_of_server_and_workers_lose_and_double_nothing(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.postgres
+@pytest.mark.initdb
 def test_kills_of_server_workers_and_database_lose_and_double_nothing(tmp_path):
     """On PostgreSQL, which is killed with all its processes."""
     with running_cluster() as cluster:
