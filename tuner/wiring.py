@@ -20,6 +20,7 @@ from .hosts import Host
 from .settings import Settings
 
 if TYPE_CHECKING:
+    from ..cache.keys import Keys
     from ..cache.remote import RemoteAnswers
     from ..cache.store import Store
     from .backends.artifact import Backend, ChildSpec
@@ -34,6 +35,13 @@ def open_store(config: Settings, url: str | None = None) -> Store:
     from ..cache.sql import SqlStore
 
     return SqlStore.open(url or config.db_url)
+
+
+def open_keys(config: Settings, url: str | None = None) -> Keys:
+    """The keys in the database of this URL, or of the settings. Raises: StoreError."""
+    from ..cache.sql_keys import SqlKeys
+
+    return SqlKeys.open(url or config.db_url)
 
 
 def shown_url(url: str) -> str:
