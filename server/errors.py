@@ -55,6 +55,11 @@ def quoted(text: str) -> str:
     return printable(text, MAX_QUOTED_CHARS)
 
 
+def problem(kind: Kind, detail: str) -> dict[str, Any]:
+    """The members of a problem body."""
+    return {"type": kind.type, "title": kind.title, "status": kind.status, "detail": printable(detail)}
+
+
 def _on_known_error(_request: Request, error: Exception) -> JSONResponse:
     return _body(kind_of(error), str(error), known=getattr(error, "known", ()))
 
@@ -88,12 +93,7 @@ def _on_our_bug(request: Request, _error: Exception) -> JSONResponse:
 def _body(
     kind: Kind, detail: str, known: tuple[str, ...] = (), headers: Mapping[str, str] | None = None
 ) -> JSONResponse:
-    body: dict[str, Any] = {
-        "type": kind.type,
-        "title": kind.title,
-        "status": kind.status,
-        "detail": printable(detail),
-    }
+    body = problem(kind, detail)
     if known:
         body["known"] = [printable(name) for name in known]
     return JSONResponse(body, kind.status, headers, media_type=MEDIA_TYPE)
