@@ -16,6 +16,11 @@ class SqlCounts:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @classmethod
+    def open(cls, url: str) -> SqlCounts:
+        """The database a SQLAlchemy URL names. Raises: StoreError."""
+        return cls(Database.open(url))
+
     def counts(self) -> Counts:
         """Counted now. Raises: StoreError."""
         with self._database.reading() as connection:

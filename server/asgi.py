@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from fastapi import FastAPI
-
-from ..tuner import wiring
-from .app import create_app
+from ..tuner import settings, wiring
+from .app import LayeredApp, create_app
 
 
-def create() -> FastAPI:
+def create() -> LayeredApp:
     """The application over the store that the settings name. Raises: UsageError, StoreError."""
-    return create_app(wiring.server_services())
+    read, serving = settings.read(), settings.read_server()
+    services = wiring.server_services()
+    return create_app(services, wiring.open_keys(read), serving, wiring.open_counting(read))

@@ -20,6 +20,7 @@ from .hosts import Host
 from .settings import Settings
 
 if TYPE_CHECKING:
+    from ..cache.counts import Counting
     from ..cache.keys import Keys
     from ..cache.remote import RemoteAnswers
     from ..cache.store import Store
@@ -42,6 +43,13 @@ def open_keys(config: Settings, url: str | None = None) -> Keys:
     from ..cache.sql_keys import SqlKeys
 
     return SqlKeys.open(url or config.db_url)
+
+
+def open_counting(config: Settings, url: str | None = None) -> Counting:
+    """What the database of this URL, or of the settings, holds, counted. Raises: StoreError."""
+    from ..cache.sql_counts import SqlCounts
+
+    return SqlCounts.open(url or config.db_url)
 
 
 def shown_url(url: str) -> str:
