@@ -6,9 +6,12 @@ import os
 import signal
 import socket
 from contextlib import closing, suppress
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from ..settings import Settings
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -37,7 +40,7 @@ def serve(
     _run(listener, workers, grace, _log_config() if serving.log == "json" else None)
 
 
-def _check_keys(config: Any, host: str) -> None:
+def _check_keys(config: Settings, host: str) -> None:
     """See that the store can be opened, and that beyond loopback there is a key. Raises: StoreError, UsageError."""
     from ...spaces.errors import UsageError
     from .. import wiring
@@ -54,10 +57,12 @@ def _check_keys(config: Any, host: str) -> None:
 
 def _run(listener: socket.socket, workers: int, grace: int, log_config: dict[str, Any] | None) -> None:
     """Serve until a signal comes; requests that are being answered then are answered."""
+    from inspect import signature
+
     import uvicorn
     from uvicorn.supervisors import Multiprocess
 
-    chosen = {} if log_config is None else {"log_config": log_config}
+    chosen: dict[str, Any] = {} if log_config is None else {"log_config": log_config}
     config = uvicorn.Config(
         "kerntune.server.asgi:create",
         factory=True,
@@ -76,7 +81,9 @@ def _run(listener: socket.socket, workers: int, grace: int, log_config: dict[str
         if workers == 1:
             server.run(sockets=[listener])
         else:
-            Multiprocess(config, target=server.run, sockets=[listener]).run()
+            # Up to uvicorn 0.4x the supervisor is told what to run.
+            told: dict[str, Any] = {"target": server.run} if "target" in signature(Multiprocess).parameters else {}
+            Multiprocess(config, sockets=[listener], **told).run()
 
 
 def _log_config() -> dict[str, Any]:
