@@ -18,7 +18,7 @@ BODY_S = 30.0
 _BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 _CLOSE = ((b"connection", b"close"),)
-"""The rest of a body that is not read would be taken for the next request."""
+"""Said to who is too slow. Who sends too much is let finish, or the refusal would be lost with the connection."""
 
 
 class Limits:
@@ -59,12 +59,13 @@ class Limits:
         most = self._max_body_bytes
         length = next((value for name, value in scope["headers"] if name == b"content-length"), b"")
         if length.isdigit() and int(length[:20]) > most:
-            await refuse(send, TOO_LARGE, _too_large(most), _CLOSE)
+            await refuse(send, TOO_LARGE, _too_large(most))
             return
         body = _Body(receive, send, most, self._body_s)
         await self._app(scope, body.receive, body.send)
         if body.verdict is not None:
-            await refuse(send, *body.verdict, _CLOSE)
+            kind, said = body.verdict
+            await refuse(send, kind, said, _CLOSE if kind is TOO_SLOW else ())
 
 
 class _Body:

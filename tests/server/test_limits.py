@@ -1,9 +1,12 @@
 """What is too long, too large, too slow or too often."""
 
+import httpx
 import pytest
 from guarded import ask, whoami
-from kerntune.server.limits import Limits
+from kerntune.cache.memory import MemoryStore
+from kerntune.server.limits import MAX_BODY_BYTES, Limits
 from kerntune.server.rates import Rates
+from record_server import app_of, served
 
 
 @pytest.fixture
@@ -19,9 +22,9 @@ def test_a_body_within_bounds_comes_through(limited):
 
 
 def test_a_body_that_says_it_is_too_large_is_not_read(limited):
-    """And the connection ends, for its rest would be taken for the next request."""
-    status, headers, body = ask(limited, "POST", headers=[(b"content-length", b"101")])
-    assert (status, body["type"], headers[b"connection"]) == (413, "/problems/too-large", b"close")
+    """It is refused at once."""
+    status, _, body = ask(limited, "POST", headers=[(b"content-length", b"101")], chunks=[5.0])
+    assert (status, body["type"]) == (413, "/problems/too-large")
 
 
 @pytest.mark.parametrize("length", [b"9" * 5000, b"1" + b"0" * 30])
@@ -37,9 +40,9 @@ def test_a_body_that_grows_too_large_is_refused(limited):
 
 
 def test_a_body_that_does_not_come_is_408(limited):
-    """It may be sent again."""
-    status, _, body = ask(limited, "POST", chunks=[b"x", 5.0, b"y"])
-    assert (status, body["type"]) == (408, "/problems/too-slow")
+    """It may be sent again, over another connection."""
+    status, headers, body = ask(limited, "POST", chunks=[b"x", 5.0, b"y"])
+    assert (status, body["type"], headers[b"connection"]) == (408, "/problems/too-slow", b"close")
 
 
 def test_a_long_address_is_414_and_long_headers_are_431(limited):
@@ -67,3 +70,14 @@ def test_buckets_do_not_fill_the_memory():
         rates.take(who, 0.0)
     assert rates.take("c", 0.0) > 0
     assert rates.take("a", 0.0) == 0
+
+
+@pytest.mark.parametrize("in_chunks", [False, True])
+def test_who_sends_too_much_to_a_real_server_gets_to_read_why(in_chunks):
+    """And goes on over the same connection; routes that read JSON see nothing of it."""
+    large = b"[" + b"1," * (MAX_BODY_BYTES // 2 + 1000)
+    chunks = (large[at : at + 2**16] for at in range(0, len(large), 2**16)) if in_chunks else large
+    with served(Limits(app_of(MemoryStore()))) as url, httpx.Client(base_url=url) as client:
+        refused = client.post("/v1/records", content=chunks, headers={"content-type": "application/json"})
+        assert (refused.status_code, refused.json()["type"]) == (413, "/problems/too-large")
+        assert client.get("/v1/targets").status_code == 200
