@@ -57,14 +57,10 @@ class Auth:
         self._addresses: dict[str, bool] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await (
-                send({"type": "websocket.close", "code": 1008})
-                if scope["type"] == "websocket"
-                else self._app(scope, receive, send)
-            )
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})  # there are none to let through
             return
-        if scope["path"] in scopes.PUBLIC:
+        if scope["type"] != "http" or scope["path"] in scopes.PUBLIC:
             await self._app(scope, receive, send)
             return
         now_s = self._clock_s()

@@ -1,12 +1,20 @@
 """Who may ask, for what, and what a browser may not do."""
 
+import time
 from datetime import timedelta
 
 import pytest
+from asking import PATH, SHAPE, a_gemm_record, refused
 from guarded import Guard
 from kerntune.cache.keys import SCOPES
+from kerntune.cache.memory import MemoryStore
+from kerntune.cache.memory_keys import MemoryKeys
+from kerntune.server import key_ring
+from kerntune.server.app import create_app
 from kerntune.server.rates import Rates
 from kerntune.spaces.errors import StoreError
+from kerntune.tuner.key_services import KeyBook
+from kerntune.tuner.serving import StoreServices
 
 
 def test_a_server_without_keys_is_open_on_loopback():
@@ -159,6 +167,30 @@ def test_without_the_database_nobody_gets_in_once_the_keys_are_old():
     guard.clock.s += 0.6
     status, _, body = guard.ask(key=key)
     assert (status, body["type"]) == (503, "/problems/store")
+
+
+def test_nobody_waits_long_for_a_database_that_does_not_answer(monkeypatch):
+    """503 instead of a hanging request."""
+    monkeypatch.setattr(key_ring, "TIMEOUT_S", 0.05)
+    guard = Guard()
+    guard.keys.all = lambda: time.sleep(0.3) or []
+    status, _, body = guard.ask()
+    assert (status, body["type"]) == (503, "/problems/store")
+
+
+def test_a_hot_answer_is_given_to_nobody_without_a_key(browse_app):
+    """Auth stands before what is remembered."""
+    store, keys = MemoryStore(), MemoryKeys()
+    store.add(a_gemm_record())
+    key = KeyBook(keys).create("ci", ("read",)).text
+    app = create_app(StoreServices(store, lambda: "1"), keys)
+    friend, stranger = browse_app(app, Authorization=f"Bearer {key}"), browse_app(app)
+    answers = [friend.get(PATH, params=SHAPE) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    refused(stranger.get(PATH, params=SHAPE), 401, "/problems/unauthorised")
+    unchanged = {"if-none-match": answers[0].headers["etag"]}
+    assert friend.get(PATH, params=SHAPE, headers=unchanged).status_code == 304
+    assert stranger.get(PATH, params=SHAPE, headers=unchanged).status_code == 401
 
 
 def test_guessing_is_slowed_down_by_address():

@@ -1,14 +1,15 @@
 """/metrics, as Prometheus reads it."""
 
 import os
-import sqlite3
 from contextlib import closing
 
 import pytest
 from asking import PATH, SHAPE, a_gemm_record
 from builders import a_record
 from kerntune.cache.counts import Counts
+from kerntune.cache.database import Database
 from kerntune.cache.memory import MemoryStore
+from kerntune.cache.service_tables import misses
 from kerntune.cache.sql import SqlStore
 from kerntune.cache.sql_counts import SqlCounts
 from kerntune.server.app import create_app
@@ -111,12 +112,23 @@ def test_a_path_has_one_of_few_classes(path, expected):
     assert route_class(path) == expected
 
 
+def count_in(url):
+    """What a database holds after a record and five misses of one key."""
+    with closing(SqlStore.open(url)) as store:
+        store.add(a_record())
+    with closing(Database.open(url)) as database, database.transaction() as connection:
+        miss = {"key_digest": "k", "op": "gemm", "request": "{}", "count": 5, "gflop": 1.0}
+        connection.execute(misses.insert(), miss | {"first_at": "a", "last_at": "b"})
+    with closing(SqlCounts.open(url)) as counting:
+        return counting.counts()
+
+
 def test_a_database_is_counted(tmp_path):
     """Records, jobs by state and misses."""
-    path = tmp_path / "k.db"
-    with closing(SqlStore.open(f"sqlite:///{path}")) as store:
-        store.add(a_record())
-    with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("INSERT INTO misses VALUES ('k', 'gemm', '{}', 5, 1.0, 'a', 'b')")
-    with closing(SqlCounts.open(f"sqlite:///{path}")) as counting:
-        assert counting.counts() == Counts(records=1, jobs={}, misses=5, missed_keys=1)
+    assert count_in(f"sqlite:///{tmp_path}/k.db") == Counts(records=1, jobs={}, misses=5, missed_keys=1)
+
+
+@pytest.mark.postgres
+def test_a_postgresql_is_counted_alike(postgres_url):
+    """Whose sums are of another type."""
+    assert count_in(postgres_url) == Counts(records=1, jobs={}, misses=5, missed_keys=1)

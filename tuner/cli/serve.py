@@ -17,7 +17,9 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def serve(
-    host: Annotated[str, typer.Option(help="address to listen on; beyond loopback only with keys")] = "127.0.0.1",
+    host: Annotated[
+        str | None, typer.Option(help="address to listen on; beyond loopback with keys only [default: 127.0.0.1]")
+    ] = None,
     port: Annotated[int, typer.Option(help="port to listen on; 0 picks a free one", min=0, max=65535)] = 8420,
     workers: Annotated[int, typer.Option(help="processes that answer", min=1, max=256)] = 1,
     grace: Annotated[int, typer.Option(help="seconds that requests may still take when it stops", min=0)] = 10,
@@ -33,8 +35,8 @@ def serve(
         if value is not None:
             os.environ[name] = value
     serving = settings.read_server()
-    _check_keys(settings.read(), host)
-    listener = _listen(host, port)
+    _check_keys(settings.read(), serving.host)
+    listener = _listen(serving.host, port)
     address = listener.getsockname()
     complain(f"kerntune serves http://{'[::1]' if ':' in address[0] else address[0]}:{address[1]} (Ctrl-C stops)")
     _run(listener, workers, grace, _log_config() if serving.log == "json" else None)
