@@ -19,6 +19,7 @@ class MemoryStore:
         self._records: dict[RecordKey, dict[Record, None]] = {}  # the inner dict is an ordered set
         self._arrived: list[Record] = []
         self._targets: dict[str, Target] = {}
+        self._bests: dict[str, Record | None] = {}  # by the key's digest, once it was asked for
         self._incidents: list[tuple[RecordKey, Incident]] = []
 
     def add(self, record: Record) -> None:
@@ -34,8 +35,14 @@ class MemoryStore:
             self._incidents.append((key, Incident(clean_name(incident.kind), clean_text(incident.reason))))
 
     def best(self, key: RecordKey, template_digests: Sequence[str] = ()) -> Record | None:
-        history = self._history(key)
-        return winner(r for r in history if not template_digests or r.template_digest in template_digests)
+        if template_digests:
+            return winner(r for r in self._history(key) if r.template_digest in template_digests)
+        try:
+            return self._bests[key.digest]
+        except KeyError:
+            with self._lock:  # or a record that comes in between would be overlooked for good
+                best = self._bests[key.digest] = winner(self._records.get(key, ()))
+            return best
 
     def records(self, key: RecordKey) -> list[Record]:
         return sorted(self._history(key), key=lambda record: record.recorded_at)
@@ -46,6 +53,17 @@ class MemoryStore:
         digests = {key: {record.template_digest for record in self._history(key)} for key in keys}
         winners = [best for key in keys for digest in digests[key] if (best := self.best(key, [digest]))]
         return sorted(winners, key=lambda record: (record.recorded_at, record.key.digest, record.template_digest))
+
+    def every_candidate(self) -> list[Record]:
+        """The best record of every key and template of all ops, as they are at one moment."""
+        with self._lock:
+            histories = [list(history) for history in self._records.values()]
+        found = []
+        for history in histories:
+            for digest in sorted({record.template_digest for record in history}):
+                best = winner(record for record in history if record.template_digest == digest)
+                found += [best] if best else []
+        return found
 
     def page(
         self,
@@ -90,6 +108,7 @@ class MemoryStore:
         if record in of_key:
             return False
         of_key[record] = None
+        self._bests.pop(record.key.digest, None)
         self._arrived.append(record)
         self._targets[record.key.target.digest] = record.key.target
         return True

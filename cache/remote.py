@@ -8,7 +8,7 @@ from urllib.parse import quote
 from ..spaces.errors import UsageError
 from .http_client import HttpClient
 from .records import Answer
-from .refusals import NO_ANSWER, UNKNOWN_TARGET, UnknownTarget, printable
+from .refusals import NO_ANSWER, UNKNOWN_GENERATION, UNKNOWN_TARGET, UnknownGeneration, UnknownTarget, printable
 from .wire import answer_from_json
 
 MAX_RESPONSE_BYTES = 2**20
@@ -29,6 +29,7 @@ class RemoteAnswers:
         """What the server knows about the query (the parameters of `GET /v1/configs/<op>`), or None.
 
         Raises: UnknownTarget where it has no record of the target asked about (ask again by device and toolchain),
+        UnknownGeneration where it was never frozen there,
         UsageError where it refuses the query, NetworkError where it gives no answer that can be read.
         """
         path = f"/v1/configs/{quote(op, safe='')}"
@@ -44,6 +45,8 @@ class RemoteAnswers:
                 return None
             case 404, str(kind) if kind == UNKNOWN_TARGET:
                 raise UnknownTarget(refusal.detail)
+            case 404, str(kind) if kind == UNKNOWN_GENERATION:
+                raise UnknownGeneration(f"{self._client.url}: {refusal.detail}")
             case 404, _:
                 self._client.fail(f"it has no {path}: it may be older than this kerntune")
         raise UsageError(f"{self._client.url} refused the lookup ({refusal.status}): {refusal.detail}")

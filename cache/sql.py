@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, and_, func, select
+from sqlalchemy import ColumnElement, Connection, Select, Table, and_, bindparam, func, select, true
 
 from ..spaces.errors import StoreError
 from ..spaces.targets import Target
@@ -30,6 +30,7 @@ from .tables import (
     targets,
     template_row,
 )
+from .unchanged import Unchanged
 from .wire import stamp_to_text
 
 
@@ -39,6 +40,7 @@ class SqlStore:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._entered: set[str] = set()  # digests of templates and spaces that have their rows
+        self._bests: Unchanged[Record | None] = Unchanged(database.state)
 
     @classmethod
     def open(cls, url: str, busy_timeout_s: float = BUSY_TIMEOUT_S) -> SqlStore:
@@ -68,10 +70,13 @@ class SqlStore:
             )
 
     def best(self, key: RecordKey, template_digests: Sequence[str] = ()) -> Record | None:
-        of_key = and_(records.c.problem_digest == key.problem.digest, records.c.key_digest == key.digest)
-        if template_digests:
-            of_key = and_(of_key, records.c.template_digest.in_(template_digests))
-        found = self._read(select(records).where(records.c.id.in_(_winner_ids(of_key))), key)
+        if self._database.dialect != "sqlite":  # PostgreSQL takes as long to say its state as to answer
+            return self._best(key, template_digests)
+        return self._bests.get((key.digest, tuple(template_digests)), lambda: self._best(key, template_digests))
+
+    def _best(self, key: RecordKey, template_digests: Sequence[str]) -> Record | None:
+        said = {"problem": key.problem.digest, "key": key.digest, "templates": list(template_digests)}
+        found = self._read(_BEST_OF_TEMPLATES if template_digests else _BEST, key, said)
         return found[0] if found else None
 
     def records(self, key: RecordKey) -> list[Record]:
@@ -134,18 +139,17 @@ class SqlStore:
     def close(self) -> None:
         self._database.close()
 
-    def _read(self, query: Select[Any], key: RecordKey | None = None) -> list[Record]:
-        return self._records_of(self._rows(query), key)
+    def _read(
+        self, query: Select[Any], key: RecordKey | None = None, said: Mapping[str, Any] | None = None
+    ) -> list[Record]:
+        return self._records_of(self._rows(query, said), key)
 
-    def _rows(self, query: Select[Any]) -> list[dict[str, Any]]:
+    def _rows(self, query: Select[Any], said: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
         with self._database.reading() as connection:
-            return cast("list[dict[str, Any]]", connection.execute(query).mappings().all())
+            return cast("list[dict[str, Any]]", connection.execute(query, said).mappings().all())
 
     def _records_of(self, rows: Sequence[dict[str, Any]], key: RecordKey | None = None) -> list[Record]:
-        try:
-            return [record_from_row(row, key) for row in rows]
-        except StoreError as error:
-            raise StoreError(f"{self._database.where}: {error}") from None
+        return _records_of(rows, self._database.where, key)
 
     def _insert_keys(self, connection: Connection, keys: Sequence[RecordKey]) -> None:
         # Every writer takes the tables, and the rows of each, in this order: no two wait for each other in a circle.
@@ -165,6 +169,19 @@ class SqlStore:
             by_digest.setdefault(row["digest"], row)
         for _, row in sorted(by_digest.items()):
             connection.execute(self._database.insert_new(table), row)
+
+
+def every_candidate(connection: Connection, where: str) -> list[Record]:
+    """The best record of every key and template of all ops, in one statement: of one state of the database."""
+    query = _with_keys().where(records.c.id.in_(_winner_ids(true(), by_template=True)))
+    return _records_of(cast("list[dict[str, Any]]", connection.execute(query).mappings().all()), where)
+
+
+def _records_of(rows: Sequence[dict[str, Any]], where: str, key: RecordKey | None = None) -> list[Record]:
+    try:
+        return [record_from_row(row, key) for row in rows]
+    except StoreError as error:
+        raise StoreError(f"{where}: {error}") from None
 
 
 def _with_keys() -> Select[Any]:
@@ -204,3 +221,9 @@ def _winner_ids(condition: ColumnElement[bool], *, by_template: bool = False) ->
         .subquery()
     )
     return select(ranked.c.id).where(ranked.c.place == 1)
+
+
+_OF_KEY = and_(records.c.problem_digest == bindparam("problem"), records.c.key_digest == bindparam("key"))
+_OF_TEMPLATES = and_(_OF_KEY, records.c.template_digest.in_(bindparam("templates", expanding=True)))
+_BEST = select(records).where(records.c.id.in_(_winner_ids(_OF_KEY)))  # made once: that takes longer than reading
+_BEST_OF_TEMPLATES = select(records).where(records.c.id.in_(_winner_ids(_OF_TEMPLATES)))

@@ -14,6 +14,7 @@ from ..cache.keys import Keys
 from ..tuner.settings import ServerSettings
 from . import errors, schemas
 from .auth import Auth
+from .event_stream import Streams
 from .hot import App, HotAnswers, Receive, Scope, Send
 from .key_ring import KeyRing
 from .limits import Limits
@@ -21,46 +22,59 @@ from .logs import RequestLog
 from .metrics import Metrics
 from .observed import Observed
 from .rates import Rates
-from .routes import configs, health, metrics
-from .services import Services
+from .routes import configs, health, jobs, leases, metrics, records, targets
+from .routes import generations as generation_routes
+from .schemas_jobs import submit_bodies
+from .schemas_records import IncidentBody
+from .services import GenerationServices, JobServices, RecordServices, Services
+from .stopping import told_of_signals
 
 BURST = 2
 """Seconds' worth of requests that may come at once."""
 HOUR_S = 3600
 
 
-class LayeredApp(FastAPI):
-    """FastAPI behind layers: a request they answer costs nothing of it, and they see its last word."""
+class Layered(FastAPI):
+    """FastAPI behind layers of our own, outside of all that it does itself: what they answer never gets there."""
 
-    front: App
+    layers: App
+
+    async def inner(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """FastAPI itself."""
+        await super().__call__(scope, receive, send)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """A request, through the layers."""
-        await self.front(scope, receive, send)
-
-    async def behind(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """A request that no layer has answered."""
-        await super().__call__(scope, receive, send)
+        await self.layers(scope, receive, send)
 
 
 def create_app(
     services: Services,
+    generations: GenerationServices | None = None,
+    *,
+    record_services: RecordServices | None = None,
+    job_services: JobServices | None = None,
     keys: Keys | None = None,
     settings: ServerSettings | None = None,
     counting: Counting | None = None,
-) -> LayeredApp:
-    """The application. It owns what it is handed: all of it is closed when it stops. Without `keys` it is open."""
+) -> FastAPI:
+    """The application; without generations, records or jobs it has no such routes, without `keys` it is open.
+
+    It owns what it is handed: all is closed when it stops, jobs before the others. All are of the same place.
+    """
+    streams = Streams()
     configured = settings or ServerSettings()
     ring = None if keys is None else KeyRing(keys)
 
     @asynccontextmanager
     async def closing(_app: FastAPI) -> AsyncIterator[None]:
-        yield
-        for owned in (services, ring, counting):
+        with told_of_signals(streams.stop):
+            yield
+        streams.stop()
+        for owned in (job_services, services, ring, counting):
             if owned is not None:
                 owned.close()
 
-    app = LayeredApp(
+    app = Layered(
         title="kerntune",
         summary="Kernel configs: measured, remembered, served.",
         version=version("kerntune"),
@@ -70,13 +84,22 @@ def create_app(
         lifespan=closing,
     )
     counters = Metrics()
-    hot = HotAnswers(app.behind, services.state)
-    app.front = Observed(_guarded(hot, ring, configured), counters, RequestLog() if configured.log == "json" else None)
+    hot = HotAnswers(app.inner, services.state)
+    log = RequestLog() if configured.log == "json" else None
+    app.layers = Observed(_guarded(hot, ring, configured), counters, log)
     errors.install(app)
-    schemas.describe_refusals(app)
+    schemas.describe_refusals(app, IncidentBody, *submit_bodies())
     app.include_router(health.router(services))
-    app.include_router(configs.router(services))
     app.include_router(metrics.router(counters, hot, counting))
+    app.include_router(configs.router(services, job_services))
+    if generations is not None:
+        app.include_router(generation_routes.router(generations))
+    if job_services is not None:
+        app.include_router(jobs.router(job_services, streams))
+        app.include_router(leases.router(job_services))
+    if record_services is not None:
+        app.include_router(records.router(record_services))
+        app.include_router(targets.router(record_services))
     return app
 
 

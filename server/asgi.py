@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from fastapi import FastAPI
+
 from ..tuner import settings, wiring
-from .app import LayeredApp, create_app
+from .app import create_app
 
 
-def create() -> LayeredApp:
+def create() -> FastAPI:
     """The application over the store that the settings name. Raises: UsageError, StoreError."""
-    read, serving = settings.read(), settings.read_server()
-    services = wiring.server_services()
-    return create_app(services, wiring.open_keys(read), serving, wiring.open_counting(read))
+    config, served = settings.read(), wiring.server_services()
+    return create_app(
+        served.lookups,
+        served.generations,
+        record_services=served.records,
+        job_services=served.jobs,
+        keys=wiring.server_keys(config),
+        settings=settings.read_server(),
+        counting=wiring.open_counting(config),
+    )

@@ -33,6 +33,9 @@ def signature_of(op: Op) -> Signature:
             *(_parameter(name, str, f"{name} {_TOOLCHAIN_HELP}", None) for name in TOOLCHAIN_FIELDS),
             _parameter("policy", CacheState, "how times were taken: with a cold cache or a warm one", "cold"),
             _parameter("min_match", Match, "the farthest kind of match that is accepted", "stale"),
+            _parameter(
+                "generation", int, "answer from this frozen generation alone", None, json_schema_extra={"minimum": 1}
+            ),
         ],
         return_annotation=Response,
     )

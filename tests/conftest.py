@@ -67,7 +67,7 @@ def own_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reads or writes the user's data, or asks a server the user works with."""
     monkeypatch.setenv("KERNTUNE_DB", f"sqlite:///{tmp_path}/kerntune.db")
     monkeypatch.setenv("KERNTUNE_CACHE_DIR", str(tmp_path / "binaries"))
-    for name in ("KERNTUNE_SERVER", "KERNTUNE_API_KEY"):
+    for name in ("KERNTUNE_SERVER", "KERNTUNE_API_KEY", "KERNTUNE_GENERATION"):
         monkeypatch.delenv(name, raising=False)
     if api := sys.modules.get("kerntune.tuner.api"):
         api.forget()

@@ -45,8 +45,10 @@ class Saboteur:
     def measure(self, artifact: Artifact, seed: int) -> Measured:
         return self._engine.measure(artifact, seed)
 
-    def playoff(self, artifacts: Mapping[str, Artifact], seed: int) -> PlayoffResult | Failure | Incident:
-        return self._engine.playoff(artifacts, seed)
+    def playoff(
+        self, artifacts: Mapping[str, Artifact], seed: int, rounds: int | None = None, time_s: float | None = None
+    ) -> PlayoffResult | Failure | Incident:
+        return self._engine.playoff(artifacts, seed, rounds, time_s)
 
     def close(self) -> None:
         """The engine is its owner's."""
@@ -72,4 +74,4 @@ def sabotaged(
         assert (failure.kind if failure else "measured") == expected[saboteur.plan[config]], failure
     assert best is not None
     assert saboteur.plan[best.config] == RIGHT
-    assert best.phase == "playoff"
+    assert best.phase == "playoff", store._incidents

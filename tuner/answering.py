@@ -10,7 +10,7 @@ from .lookup import Query
 
 
 def answer(store: Store, query: Query, min_match: Match = "stale") -> Answer | None:
-    """The best answer known, no farther than `min_match`: of the problem itself, else of another shape.
+    """The best answer known, no farther than `min_match`: of the problem itself, of another shape, or foretold.
 
     Raises: StoreError, UnknownName.
     """
@@ -21,7 +21,12 @@ def answer(store: Store, query: Query, min_match: Match = "stale") -> Answer | N
         return found
     from .near_answers import near_answer  # its models take 0.2 s to import
 
-    return near_answer(store, query, digests)
+    near = near_answer(store, query, digests)
+    if near is not None or min_match == "near":
+        return near
+    from .model_answers import model_answer
+
+    return model_answer(store, query)
 
 
 def explain_miss(store: Store, query: Query) -> list[str]:

@@ -100,6 +100,7 @@ def lookup(
     device: str = "auto",
     policy: str = "cold",
     min_match: str = "stale",
+    generation: int | None = None,
     db: str | None = None,
     server: str | None = None,
     timeout_s: float = TIMEOUT_S,
@@ -111,10 +112,13 @@ def lookup(
     server learns within a minute (a miss: 10 s). Where the database has no exact answer, KERNTUNE_SERVER is asked, and
     the nearer of the two answers is given; `db` asks that database alone, `server` that server alone. A server that
     takes longer than `timeout_s`, or fails, is a RuntimeWarning and left alone for 5 to 60 s. `min_match` is the
-    farthest kind of match accepted: exact, stale, near or model. With KERNTUNE_EXPLAIN=1 stderr says what is not exact.
-    Raises: UsageError for words that are off, DeviceError, StoreError.
+    farthest kind of match accepted: exact, stale, near or model. `generation` pins the lookup to a frozen generation
+    (KERNTUNE_GENERATION: every lookup): its answers never change, and what cannot be asked is an error.
+    With KERNTUNE_EXPLAIN=1 stderr says what is not exact.
+    Raises: UsageError for words that are off, DeviceError, StoreError; pinned also UnknownGeneration, NetworkError.
     """
-    question = Question(op, device, policy, min_match, db, server, timeout_s, tuple(fields.items()))
+    words = (device, policy, min_match, db, server, timeout_s)
+    question = Question(op, *words, tuple(fields.items()), generation)
     try:
         held = _TIERS.remembered.get(question)
     except TypeError:  # a value that no dict takes: the op says what is wrong with it

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from typing import Any, cast, get_args
 
 from ..cache.records import Answer, Match, Policy
@@ -12,21 +13,41 @@ from ..spaces.targets import Target
 from ..templates.op import Op
 from . import answering, lookup, settings, wiring
 from .lookup import Query
+from .pinned import Pins
+from .settings import Settings
 
 LOCAL_DEVICES = ("auto", "cpu", "cuda", "gpu")
 
 
+def server_for(config: Settings, server: str | None, db_url: str | None) -> str | None:
+    """The server that a lookup asks: the one it names; else the settings', unless a database is named.
+
+    Where the settings' database is an exported generation, that is all there is to ask.
+    """
+    return server or (None if db_url or wiring.is_generation_file(config.db_url) else config.server_url)
+
+
 def ask_store(
-    op: Op, fields: Mapping[str, Any], *, device: str, policy: str, min_match: str, db_url: str | None
+    op: Op,
+    fields: Mapping[str, Any],
+    *,
+    device: str,
+    policy: str,
+    min_match: str,
+    db_url: str | None,
+    generation: int | None = None,
 ) -> tuple[Answer | None, list[str]]:
     """The answer for this machine's device, or None and what the nearest record differs in.
 
-    Raises: UsageError, DeviceError, StoreError.
+    Raises: UsageError, DeviceError, StoreError, UnknownGeneration.
     """
     config = settings.read()
     accepted = match_named(min_match)
     host = wiring.open_host(device, config)
     query = query_of(op, fields, host.target, policy)
+    if wiring.is_pinned(config, db_url, generation):
+        with closing(wiring.open_pins(config, db_url)) as pins:
+            return ask_pins(pins, generation, query, accepted)
     store = wiring.open_store(config, db_url)
     try:
         answer = answering.answer(store, query, accepted)
@@ -35,19 +56,39 @@ def ask_store(
         store.close()
 
 
+def ask_pins(pins: Pins, generation: int | None, query: Query, min_match: Match) -> tuple[Answer | None, list[str]]:
+    """The answer of a generation (None: of the one that is meant there), or None and what the nearest one differs in.
+
+    Raises: StoreError, UnknownGeneration.
+    """
+    pinned = pins.pinned(generation)
+    assert pinned is not None  # somebody pinned it, or nobody would ask here
+    found = pinned.answer(query, min_match)
+    return (None, pinned.explain_miss(query)) if found is None else (found.answer, [])
+
+
 def ask_server(
-    url: str, op: Op, fields: Mapping[str, Any], *, device: str, policy: str, min_match: str
+    url: str,
+    op: Op,
+    fields: Mapping[str, Any],
+    *,
+    device: str,
+    policy: str,
+    min_match: str,
+    generation: int | None = None,
 ) -> Answer | None:
     """The server's answer for this machine's device, or for a device named as the server has it.
 
     This machine's target is asked about by digest first, so that every field counts; a server that never saw it is
-    asked again by device name and toolchain. Raises: UsageError, NetworkError.
+    asked again by device name and toolchain. Raises: UsageError, NetworkError, UnknownGeneration.
     """
     config = settings.read()
     remote = wiring.open_remote(config, url)
     shape = "x".join(str(fields[letter]) for letter in op.letters)
     given = {name: str(value) for name, value in fields.items() if name not in op.letters and value is not None}
-    query = {"shape": shape, **given, "policy": policy, "min_match": match_named(min_match)}
+    query: dict[str, str] = {"shape": shape, **given, "policy": policy, "min_match": match_named(min_match)}
+    if generation is not None:
+        query["generation"] = str(generation)
     try:
         local = device.split(":")[0] in LOCAL_DEVICES
         target = wiring.open_host(device, config).target if local else None

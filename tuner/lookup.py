@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import get_args
+from datetime import datetime
+from typing import cast, get_args
 
 from ..cache.records import Answer, Match, Measurement, Policy, Record, RecordKey
 from ..spaces.errors import UnknownName
@@ -14,6 +15,8 @@ from ..spaces.targets import TOOLCHAIN_FIELDS, Comparison, Target, Toolchain
 TOOLCHAIN_NOT_STATED = "toolchain not stated"
 TEMPLATE = "template "
 """How a difference begins that is about the kernel's source, not about the place."""
+NOT_MEASURED = "not measured"
+"""How the first difference of an answer begins whose time is foretold."""
 NOTHING_STATED = Toolchain()
 
 
@@ -54,9 +57,16 @@ class Hit:
 
     @property
     def order(self) -> tuple[int, float, float, str]:
-        """Fewer differences (none is exact), then newest, then fastest, then the smallest digest."""
-        stamp = self.record.recorded_at.timestamp()
-        return len(self.differences), -stamp, self.measurement.median_us, self.record.config.digest
+        """As `order_among_keys` says."""
+        record = self.record
+        return order_among_keys(self.differences, record.recorded_at, self.measurement.median_us, record.config.digest)
+
+
+def order_among_keys(
+    differences: Sequence[str], recorded_at: datetime, median_us: float, config_digest: str
+) -> tuple[int, float, float, str]:
+    """Of answers of several keys: fewer differences (none is exact), then newest, fastest, the smallest digest."""
+    return len(differences), -recorded_at.timestamp(), median_us, config_digest
 
 
 def rank(
@@ -71,10 +81,7 @@ def rank(
     and so does a template that was edited since: `templates` says the digest of each as it is now, by name.
     Raises: UnknownName for a `min_match` there is not.
     """
-    kinds = get_args(Match)
-    if min_match not in kinds:
-        raise UnknownName(min_match, "a kind of match", kinds)
-    accepted = kinds[: kinds.index(min_match) + 1]
+    accepted = accepted_by(min_match)
     of_problem = [record for record in records if record.key.problem == query.problem]
     found = [hit for hit in hits(query, of_problem, templates or {}) if hit.match in accepted]
     if not found:
@@ -84,6 +91,14 @@ def rank(
         best_of_key.setdefault(hit.record.key.digest, hit)
     best = min(best_of_key.values(), key=lambda hit: hit.order)
     return answer_from(best.record, best.measurement, best.differences)
+
+
+def accepted_by(min_match: Match) -> tuple[Match, ...]:
+    """The kinds of match that are near enough. Raises: UnknownName for one there is not."""
+    kinds = get_args(Match)
+    if min_match not in kinds:
+        raise UnknownName(min_match, "a kind of match", kinds)
+    return cast("tuple[Match, ...]", kinds[: kinds.index(min_match) + 1])
 
 
 def answer_from(record: Record, measurement: Measurement, differences: tuple[str, ...] = ()) -> Answer:
@@ -126,7 +141,7 @@ def seen_from(target: Target, answer: Answer, min_match: Match = "stale") -> Ans
 
 def _of_shape(answer: Answer) -> list[str]:
     """The differences of a near answer that are not about the place."""
-    ours = (TEMPLATE, *(f"{name}: " for name in answer.problem.as_dict()))
+    ours = (TEMPLATE, NOT_MEASURED, *(f"{name}: " for name in answer.problem.as_dict()))
     return [words for words in answer.differences if words.startswith(ours)]
 
 
@@ -135,22 +150,28 @@ def explain_miss(query: Query, records: Sequence[Record]) -> list[str]:
 
     The records may be of other problems: `m: 4096 here, 2048 stored` is an explanation too.
     """
-    unsaid = _unsaid(query.where, records)
+    return nearest_differences(query, [record.key for record in records])
+
+
+def nearest_differences(query: Query, keys: Sequence[RecordKey]) -> list[str]:
+    """What the nearest key differs in, field by field; empty where there is none."""
     explained = []
-    for record in records:
-        places = _compare(query.where, record.key.target, unsaid)
-        # With the record's own target, a key differs in problem and policy alone.
-        words = RecordKey(query.problem, record.key.target, query.policy).explain_difference(record.key)
+    for key, places in zip(keys, compared(query.where, [key.target for key in keys]), strict=True):
+        # With the key's own target, it differs in problem and policy alone.
+        words = RecordKey(query.problem, key.target, query.policy).explain_difference(key)
         explained.append([*words, *places.hard, *places.soft])
     return min(explained, key=lambda differences: (len(differences), differences), default=[])
 
 
+def unsaid_of(query: Query, target: Target) -> tuple[str, ...]:
+    """What the query leaves open of the place, or has otherwise, where its answer is for this target."""
+    return _compare(query.where, target, ()).soft
+
+
 def hits(query: Query, records: Sequence[Record], templates: Mapping[str, str]) -> list[Hit]:
     """Times that were taken as asked, on the device asked about; `templates` says each one's digest as it is now."""
-    unsaid = _unsaid(query.where, records)
     found = []
-    for record in records:
-        places = _compare(query.where, record.key.target, unsaid)
+    for record, places in zip(records, compared(query.where, [r.key.target for r in records]), strict=True):
         if record.key.policy == query.policy and not places.hard and record.measurement is not None:
             found.append(Hit(record, record.measurement, (*places.soft, *_edited(record, templates))))
     return found
@@ -162,6 +183,12 @@ def _edited(record: Record, templates: Mapping[str, str]) -> list[str]:
     if now == record.template_digest:
         return []
     return [f"{TEMPLATE}{record.template}: {now[:8]} here, {record.template_digest[:8]} stored"]
+
+
+def compared(where: Target | Stated, stored: Sequence[Target]) -> list[Comparison]:
+    """How the place asked about differs from each of the targets that there are times of."""
+    unsaid = _unsaid(where, stored)
+    return [_compare(where, target, unsaid) for target in stored]
 
 
 def _compare(where: Target | Stated, stored: Target, unsaid: Sequence[str]) -> Comparison:
@@ -186,13 +213,13 @@ def _toolchain_differences(stated: Toolchain, stored: Toolchain) -> list[str]:
     return differences
 
 
-def _unsaid(where: Target | Stated, records: Sequence[Record]) -> list[str]:
+def _unsaid(where: Target | Stated, stored: Sequence[Target]) -> list[str]:
     """Device fields that a name alone leaves open: those in which the recorded devices of that name differ.
 
     One processor model stands in machines of 2 and of 64 usable cores; none of their times is exact for the name.
     """
     if isinstance(where, Target):
         return []
-    namesakes = [record.key.target.as_dict()["device"] for record in records if record.key.target.name == where.device]
+    namesakes = [target.as_dict()["device"] for target in stored if target.name == where.device]
     first = namesakes[0] if namesakes else {}
     return [name for name, value in first.items() if any(device.get(name) != value for device in namesakes)]

@@ -1,23 +1,30 @@
-"""What the server asks of this floor, answered from a store."""
+"""What the server asks of this floor, answered from a store, or from one generation of it alone."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from ..cache.records import Answer, Match
+from ..cache.refusals import unknown_generation
 from ..cache.store import Store
 from ..spaces.errors import StoreError
 from ..spaces.targets import Target
 from . import answering
+from .generation_services import GenerationServices
+from .job_services import QueuedJobs
 from .lookup import Query
+from .pinned import Pinned, Pins
+from .record_services import StoreRecordServices
 
 
 class StoreServices:
-    """Lookups in one store. As safe to call from several threads as the store is; it owns the store it is given."""
+    """Lookups in one store. As safe to call from several threads as the store is; it owns what it is given."""
 
-    def __init__(self, store: Store, state: Callable[[], str | None] = lambda: None) -> None:
+    def __init__(self, store: Store, state: Callable[[], str | None] = lambda: None, pins: Pins | None = None) -> None:
         self._store = store
         self._state = state
+        self._pins = pins
 
     def targets(self) -> list[Target]:
         """Every target a record is known for, by name. Raises: StoreError."""
@@ -31,6 +38,16 @@ class StoreServices:
         """What the nearest record differs in: of the problem itself, else of the whole op. Raises: StoreError."""
         return answering.explain_miss(self._store, query)
 
+    def pinned(self, number: int | None) -> Pinned | None:
+        """Lookups in the generation of this number; None where none is named. Raises: UnknownGeneration, StoreError."""
+        if number is not None and self._pins is None:
+            raise unknown_generation(number, 0)
+        return None if number is None or self._pins is None else self._pins.at(number)
+
+    def generation_services(self) -> GenerationServices | None:
+        """The generations of the same place, which this closes; None where there is none for them."""
+        return None if self._pins is None else GenerationServices(self._pins)
+
     def state(self) -> str | None:
         """Changes with whatever anyone commits; None where that is not known: then no answer is given twice."""
         try:
@@ -43,4 +60,62 @@ class StoreServices:
         self._store.candidates("gemm", problem_digest="asked only to see whether the store answers")
 
     def close(self) -> None:
+        if self._pins is not None:
+            self._pins.close()
         self._store.close()
+
+
+class PinnedServices:
+    """Lookups of a server that is pinned: to a file, or to the generation that its settings name.
+
+    Another generation of the same place is answered from where it is named. It owns what it is given.
+    """
+
+    def __init__(self, pins: Pins) -> None:
+        """Raises: UnknownGeneration, StoreError."""
+        self._pins = pins
+        pinned = pins.pinned()
+        assert pinned is not None  # wiring opens it only where something pins it
+        self._pinned = pinned
+
+    def targets(self) -> list[Target]:
+        """Every target it has answers of, by name. Raises: StoreError."""
+        return list(self._pinned.targets)
+
+    def lookup(self, query: Query, min_match: Match = "stale") -> Answer | None:
+        """The best answer frozen, exact or stale. Raises: StoreError."""
+        found = self._pinned.answer(query, min_match)
+        return None if found is None else found.answer
+
+    def explain_miss(self, query: Query) -> list[str]:
+        """What the nearest frozen answer differs in. Raises: StoreError."""
+        return self._pinned.explain_miss(query)
+
+    def pinned(self, number: int | None) -> Pinned | None:
+        """Lookups in the generation that is named, or in its own. Raises: UnknownGeneration, StoreError."""
+        return self._pins.pinned(number)
+
+    def generation_services(self) -> GenerationServices:
+        """The generations of the same place, which this closes."""
+        return GenerationServices(self._pins)
+
+    def state(self) -> str | None:
+        """Always the same: no answer of a generation ever changes."""
+        return f"generation {self._pinned.generation.digest}"
+
+    def ready(self) -> None:
+        """Return if its place answers. Raises: StoreError."""
+        self._pins.generations.generation(self._pinned.generation.number)
+
+    def close(self) -> None:
+        self._pins.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """All that one server is handed, over one place. Closing the lookups closes that."""
+
+    lookups: StoreServices | PinnedServices
+    generations: GenerationServices
+    records: StoreRecordServices | None = None  # an exported generation has none, and no jobs
+    jobs: QueuedJobs | None = None

@@ -22,11 +22,12 @@ class Settings:
 
     db_url: str  # KERNTUNE_DB: SQLAlchemy URL of the database
     cache_dir: Path  # KERNTUNE_CACHE_DIR: rendered sources, compiled kernels, 0700
-    server_url: str | None = None  # KERNTUNE_SERVER: server a lookup asks
+    server_url: str | None = None  # KERNTUNE_SERVER: server a lookup asks and a worker works for
     api_key: str | None = None  # KERNTUNE_API_KEY: bearer key for that server
     threads: int | None = None  # OMP_NUM_THREADS: threads a CPU kernel runs with; all usable cores where unset
     compiler: str | None = None  # CC: C compiler to try first
     explain: bool = False  # KERNTUNE_EXPLAIN: why a lookup missed or is not exact goes to stderr, field by field
+    generation: int | None = None  # KERNTUNE_GENERATION: the frozen generation that lookups are pinned to
     disabled: bool = False  # KERNTUNE_DISABLE: ops run the vendor library, whatever is tuned
 
     def __repr__(self) -> str:
@@ -60,6 +61,7 @@ def read(environ: Mapping[str, str] | None = None) -> Settings:
         threads=_count(env, "OMP_NUM_THREADS"),
         compiler=env.get("CC") or None,
         explain=_flag(env, "KERNTUNE_EXPLAIN"),
+        generation=_number(env, "KERNTUNE_GENERATION"),
         disabled=_flag(env, "KERNTUNE_DISABLE"),
     )
 
@@ -93,6 +95,13 @@ def _flag(env: Mapping[str, str], name: str) -> bool:
     if text not in ("", "0", "1"):
         raise UsageError(f'{name} is "{env[name]}": it takes 1 (yes) or 0 (no).')
     return text == "1"
+
+
+def _number(env: Mapping[str, str], name: str) -> int | None:
+    text = env.get(name, "").strip()
+    if text and not (text.isascii() and text.isdigit() and int(text) >= 1):
+        raise UsageError(f'{name} is "{env[name]}": it takes the number of a generation (tune generations list).')
+    return int(text) if text else None
 
 
 def _count(env: Mapping[str, str], name: str) -> int | None:

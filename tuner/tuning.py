@@ -75,10 +75,11 @@ class Watch:
     trial: Callable[[Trial], None] = lambda trial: None
 
 
-def run(request: Request, watch: Watch | None = None, host: Host | None = None) -> Report:
+def run(request: Request, watch: Watch | None = None, host: Host | None = None, store: Store | None = None) -> Report:
     """Answer a request from the store, or by a study that goes on from what the store knows.
 
-    A `host` that is handed in stays open, with its compilers warm, and `request.device` is passed over.
+    A `host` that is handed in stays open, with its compilers warm, and `request.device` is passed over; so does a
+    `store`, and `request.db_url` is.
     Raises: UsageError, NoFeasibleConfig, DeviceError, StoreError.
     """
     started_s = time.monotonic()
@@ -88,7 +89,7 @@ def run(request: Request, watch: Watch | None = None, host: Host | None = None) 
     with ExitStack() as opened:
         host = host or opened.enter_context(closing(wiring.open_host(request.device, config)))
         key, spaces = task_of(request.op, request.fields, templates, request.policy, host)
-        store = opened.enter_context(closing(wiring.open_store(config, request.db_url)))
+        store = store or opened.enter_context(closing(wiring.open_store(config, request.db_url)))
         digests = [template.digest for template in spaces]
         best = store.best(key, digests)
         known = [] if request.force else [r for r in store.records(key) if r.template_digest in digests]

@@ -21,42 +21,103 @@ from .settings import Settings
 
 if TYPE_CHECKING:
     from ..cache.counts import Counting
+    from ..cache.database import Database
     from ..cache.keys import Keys
     from ..cache.remote import RemoteAnswers
+    from ..cache.remote_jobs import RemoteJobs
     from ..cache.store import Store
     from .backends.artifact import Backend, ChildSpec
     from .backends.binary_cache import BinaryCache
     from .engine.engine import Engine
-    from .serving import StoreServices
+    from .pinned import Pins
+    from .serving import Served
     from .sessions.session import Session
+
+FILE_SCHEME = "generation:"
+"""How the URL of an exported generation begins (cache/generation_file.py, which takes longer to import)."""
 
 
 def open_store(config: Settings, url: str | None = None) -> Store:
     """The database of this URL, or of the settings; made if it is not there. Raises: StoreError."""
     from ..cache.sql import SqlStore
 
+    _refuse_file(url or config.db_url)
     return SqlStore.open(url or config.db_url)
 
 
+def is_pinned(config: Settings, url: str | None = None, generation: int | None = None) -> bool:
+    """Whether lookups there are among the answers of one generation: it is named, or the settings or a file pin it."""
+    return generation is not None or config.generation is not None or is_generation_file(url or config.db_url)
+
+
+def is_generation_file(url: str) -> bool:
+    """Whether a URL names a file that a generation was exported to, and no database."""
+    return url.startswith(FILE_SCHEME)
+
+
+def open_pins(config: Settings, url: str | None = None) -> Pins:
+    """The generations of the database, or of the exported file, of this URL, or of the settings. Raises: StoreError."""
+    at = url or config.db_url
+    if is_generation_file(at):
+        from ..cache.generation_file import FileGenerations, path_of
+        from .pinned import Pins
+
+        file = FileGenerations.load(path_of(at))
+        return Pins(file, config.generation or file.number)
+    from ..cache.database import Database
+
+    return _pins_of(Database.open(at), config)
+
+
+def _pins_of(database: Database, config: Settings) -> Pins:
+    """The generations of a database, which closing them closes."""
+    from ..cache.sql import SqlStore
+    from ..cache.sql_generations import SqlGenerations
+    from .pinned import Pins
+
+    return Pins(SqlGenerations(database), config.generation, SqlStore(database).target)
+
+
+def _refuse_file(url: str) -> None:
+    """Raises: ReadOnly where an exported generation is no database."""
+    if is_generation_file(url):
+        from ..cache.generation_file import no_records
+        from ..cache.refusals import ReadOnly
+
+        raise ReadOnly(no_records(url))
+
+
 def open_keys(config: Settings, url: str | None = None) -> Keys:
-    """The keys in the database of this URL, or of the settings. Raises: StoreError."""
+    """The keys in the database of this URL, or of the settings. Raises: StoreError, ReadOnly."""
     from ..cache.sql_keys import SqlKeys
 
+    _refuse_file(url or config.db_url)
     return SqlKeys.open(url or config.db_url)
 
 
-def open_counting(config: Settings, url: str | None = None) -> Counting:
-    """What the database of this URL, or of the settings, holds, counted. Raises: StoreError."""
+def server_keys(config: Settings) -> Keys:
+    """The keys of a server: those of its database, or none where it serves a file. Raises: StoreError."""
+    if is_generation_file(config.db_url):
+        from ..cache.memory_keys import MemoryKeys
+
+        return MemoryKeys()
+    return open_keys(config)
+
+
+def open_counting(config: Settings) -> Counting | None:
+    """What the database of the settings holds, counted; an exported generation is none. Raises: StoreError."""
+    if is_generation_file(config.db_url):
+        return None
     from ..cache.sql_counts import SqlCounts
 
-    return SqlCounts.open(url or config.db_url)
+    return SqlCounts.open(config.db_url)
 
 
 def shown_url(url: str) -> str:
     """A database URL as it may be shown: without its password."""
     from sqlalchemy.engine import make_url
 
-    return make_url(url).render_as_string(hide_password=True)
+    return url if is_generation_file(url) else make_url(url).render_as_string(hide_password=True)
 
 
 def open_remote(config: Settings, url: str) -> RemoteAnswers:
@@ -64,6 +125,20 @@ def open_remote(config: Settings, url: str) -> RemoteAnswers:
     from ..cache.remote import RemoteAnswers
 
     return RemoteAnswers(url, config.api_key)
+
+
+def open_remote_jobs(config: Settings, url: str) -> RemoteJobs:
+    """The queue of a server, as its workers see it."""
+    from ..cache.remote_jobs import RemoteJobs
+
+    return RemoteJobs(url, config.api_key)
+
+
+def open_remote_store(config: Settings, url: str) -> Store:
+    """The records of a server."""
+    from ..cache.remote_store import RemoteStore
+
+    return RemoteStore(url, config.api_key)
 
 
 def open_watched_store(config: Settings, url: str | None = None) -> tuple[Store, Callable[[], str | None]]:
@@ -74,17 +149,40 @@ def open_watched_store(config: Settings, url: str | None = None) -> tuple[Store,
     """
     from ..cache.database import Database
     from ..cache.sql import SqlStore
+
+    _refuse_file(url or config.db_url)
+    database = Database.open(url or config.db_url)
+    return SqlStore(database), _state_of(database)
+
+
+def _state_of(database: Database) -> Callable[[], str | None]:
     from .polled import Polled
 
-    database = Database.open(url or config.db_url)
-    return SqlStore(database), database.state if database.dialect == "sqlite" else Polled(database.state)
+    return database.state if database.dialect == "sqlite" else Polled(database.state)
 
 
-def server_services() -> StoreServices:
-    """What the server of this process is handed: the store its settings name. Raises: StoreError."""
-    from .serving import StoreServices
+def server_services() -> Served:
+    """What the server of this process is handed: the database its settings name, or a file; all or what they pin.
 
-    return StoreServices(*open_watched_store(settings.read()))
+    Raises: StoreError, UnknownGeneration.
+    """
+    from ..cache.database import Database
+    from ..cache.sql import SqlStore
+    from ..cache.sql_jobs import SqlJobs
+    from .generation_services import GenerationServices
+    from .job_services import QueuedJobs
+    from .record_services import StoreRecordServices
+    from .serving import PinnedServices, Served, StoreServices
+
+    config = settings.read()
+    if is_generation_file(config.db_url):
+        pins = open_pins(config)
+        return Served(PinnedServices(pins), GenerationServices(pins))
+    database = Database.open(config.db_url)
+    store, pins = SqlStore(database), _pins_of(database, config)
+    lookups = PinnedServices(pins) if is_pinned(config) else StoreServices(store, _state_of(database), pins)
+    records, jobs = StoreRecordServices(store), QueuedJobs(SqlJobs(database), store)
+    return Served(lookups, GenerationServices(pins), records, jobs)
 
 
 def binary_cache(config: Settings) -> BinaryCache:

@@ -9,45 +9,62 @@ from typing import Any
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from ...cache.records import Answer
 from ...cache.wire import answer_to_json
 from ...spaces.errors import NoAnswer
 from ...templates import catalogue
 from ...templates.op import Op
 from ...tuner.lookup import Query
 from ..parameters import only, signature_of
-from ..queries import query_from
+from ..queries import query_from, with_registered
 from ..schemas import AnswerBody, refusal
-from ..services import Services
+from ..services import JobServices, Services
 
 _ETAG = {"ETag": {"description": "of the body, strong", "schema": {"type": "string"}}}
+_LIVES = "no-cache"
+"""An answer may become better at any moment: keep it, but ask before using it again."""
+
+_FOR_EVER = "max-age=31536000, immutable"
+"""A year, which is the longest there is a custom for (RFC 8246)."""
+
 _RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {"description": "The best config known", "headers": _ETAG},
     304: {"description": "The answer is still the one that If-None-Match names", "headers": _ETAG},
-    404: refusal("Nothing is known about the problem, the device or the target"),
+    404: refusal("Nothing is known about the problem, the device, the target or the generation"),
     422: refusal("The words of the request are off"),
     503: refusal("The store cannot be reached"),
 }
 
 
-def router(services: Services) -> APIRouter:
-    """`GET /v1/configs/<op>` for every op there is."""
+def router(services: Services, jobs: JobServices | None = None) -> APIRouter:
+    """`GET /v1/configs/<op>` for every op there is; `jobs` is told of each that has no answer."""
     made = APIRouter(prefix="/v1/configs", tags=["configs"])
     for op in catalogue.ops().values():
-        _add(made, op, services)
+        _add(made, op, services, jobs)
     return made
 
 
-def _add(made: APIRouter, op: Op, services: Services) -> None:
+def _add(made: APIRouter, op: Op, services: Services, jobs: JobServices | None) -> None:
     signature = signature_of(op)
     names = [name for name in signature.parameters if name != "request"]
 
     def best_config(request: Request, **values: Any) -> Response:
-        query = query_from(op, values, services.targets())
+        held = request.headers.get("if-none-match", "")
+        pinned = services.pinned(values["generation"])
+        if pinned is not None:
+            query = query_from(op, values, pinned.targets_with(values["target"]))
+            frozen = pinned.answer(query, values["min_match"])
+            if frozen is None:
+                raise NoAnswer(_miss(op, values, query, pinned.explain_miss(query)))
+            # What these words ask never changes, where they name the generation.
+            return _response(frozen.text.encode(), held, _LIVES if values["generation"] is None else _FOR_EVER)
+        targets = services.targets()
+        query = query_from(op, values, with_registered(targets, values["target"], jobs.target) if jobs else targets)
         answer = services.lookup(query, values["min_match"])
         if answer is None:
+            if jobs is not None:
+                jobs.note_miss(query)
             raise NoAnswer(_miss(op, values, query, services.explain_miss(query)))
-        return _response(answer, request.headers.get("if-none-match", ""))
+        return _response(json.dumps(answer_to_json(answer), allow_nan=False).encode(), held, _LIVES)
 
     best_config.__signature__ = signature  # type: ignore[attr-defined]  # read by FastAPI
     made.add_api_route(
@@ -74,12 +91,10 @@ def _miss(op: Op, values: Mapping[str, Any], query: Query, differences: list[str
     )
 
 
-def _response(answer: Answer, if_none_match: str) -> Response:
-    """The answer as JSON; 304 where the caller has these bytes already."""
-    body = json.dumps(answer_to_json(answer), allow_nan=False).encode()
+def _response(body: bytes, if_none_match: str, cache_control: str) -> Response:
+    """The answer's JSON; 304 where the caller has these bytes already."""
     etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-    # An answer may become better at any moment: keep it, but ask before using it again.
-    headers = {"ETag": etag, "Cache-Control": "no-cache"}
+    headers = {"ETag": etag, "Cache-Control": cache_control}
     held = [tag.strip().removeprefix("W/") for tag in if_none_match.split(",")]
     if etag in held or "*" in held:
         return Response(status_code=304, headers=headers)

@@ -42,7 +42,7 @@ def router(services: RecordServices) -> APIRouter:
         response_model=TargetBody,
         responses={404: refusal("No target has the digest")},
     )
-    def read_target(digest: Annotated[str, Path(max_length=200)]) -> Response:
+    def read_target(digest: Annotated[str, Path(max_length=200, pattern="^[!-~]+$")]) -> Response:
         return JSONResponse(services.target(digest).as_dict())
 
     return made

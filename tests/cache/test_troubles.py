@@ -133,6 +133,7 @@ def test_a_file_that_may_not_be_written_can_still_be_read(store):
     """A lookup needs no right to write; an add says which right is missing."""
     store.add(a_record())
     store.close()
+    assert store.best(a_key(sm_count=1)) is None  # a connection watches from now on, the other one serves
     with store._database.reading() as connection:
         connection.exec_driver_sql("PRAGMA query_only = ON")  # what SQLite answers for a read-only file, for root too
     assert store.best(a_key()) == a_record()

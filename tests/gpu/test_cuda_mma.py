@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from kerntune.cache.records import Measurement
+from kerntune.cache.records import Failure, Measurement
 from kerntune.templates.catalogue import op_named, templates_named
 
 pytestmark = [pytest.mark.gpu, pytest.mark.nvrtc]
@@ -39,13 +39,21 @@ def candidates(of, target, count):
 
 
 def right(engine, wanted):
-    """Whether every candidate compiles, computes what it should, and is timed; what came of the first that does not."""
+    """Whether every candidate computes what it should and is timed; what came of the first that does not.
+
+    One that the compiler spills is passed over, as every study does; not all of them.
+    """
     compiling = [engine.submit(candidate) for candidate in wanted]
-    for candidate, made in zip(wanted, compiling, strict=True):
-        outcome = engine.measure(made.result(), 1)
+    measured = 0
+    for candidate, compiled in zip(wanted, compiling, strict=True):
+        made = compiled.result()
+        if isinstance(made, Failure) and made.reason.startswith("spill_bytes "):
+            continue
+        outcome = made if isinstance(made, Failure) else engine.measure(made, 1)
+        measured += isinstance(outcome, Measurement)
         if not isinstance(outcome, Measurement):
             return f"{dict(candidate.config)}: {outcome}"
-    return True
+    return measured > 0 or "none of them ran"
 
 
 @pytest.mark.parametrize(("shape", "fields"), EDGES)

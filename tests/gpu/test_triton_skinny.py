@@ -12,6 +12,7 @@ WAYS = (
     {"PRODUCT": "wide", "LOADS": "tma", "SPLIT": 3},
     {"PRODUCT": "wide", "LOADS": "pointer"},
     {"PRODUCT": "thin", "LOADS": "mixed", "SPLIT": 2},
+    {"PRODUCT": "thin", "LOADS": "mixed", "SPLIT": 1},  # short sums are not split
     {"PRODUCT": "thin", "LOADS": "pointer", "SPLIT": 4},
     {"PRODUCT": "vector", "LOADS": "pointer", "SPLIT": 2},
     {"PRODUCT": "vector", "LOADS": "mixed"},

@@ -183,7 +183,7 @@ def test_a_hot_answer_is_given_to_nobody_without_a_key(browse_app):
     store, keys = MemoryStore(), MemoryKeys()
     store.add(a_gemm_record())
     key = KeyBook(keys).create("ci", ("read",)).text
-    app = create_app(StoreServices(store, lambda: "1"), keys)
+    app = create_app(StoreServices(store, lambda: "1"), keys=keys)
     friend, stranger = browse_app(app, Authorization=f"Bearer {key}"), browse_app(app)
     answers = [friend.get(PATH, params=SHAPE) for _ in range(2)]
     assert [answer.status_code for answer in answers] == [200, 200]

@@ -31,8 +31,8 @@ class Bench:
         bench = self
 
         class Timed(FakeEngine):
-            def playoff(self, artifacts, seed):
-                found = super().playoff(artifacts, seed)
+            def playoff(self, artifacts, seed, **words):
+                found = super().playoff(artifacts, seed, **words)
                 bench.clock.now_s += PLAYOFF_S
                 return found
 
@@ -53,9 +53,9 @@ class Bench:
         engine = Timed(judge, overlaps=False)
         engine_playoff = engine.playoff
 
-        def playoff(artifacts, seed):
+        def playoff(artifacts, seed, **words):
             engine.log.append("playoff")
-            return engine_playoff(artifacts, seed)
+            return engine_playoff(artifacts, seed, **words)
 
         engine.playoff = playoff
         return engine

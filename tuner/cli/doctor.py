@@ -105,7 +105,8 @@ def _database() -> Finding:
         from .. import settings, wiring
 
         config = settings.read()
-        wiring.open_store(config).close()
+        open_it = wiring.open_pins if wiring.is_generation_file(config.db_url) else wiring.open_store
+        open_it(config).close()
         return wiring.shown_url(config.db_url)
 
     return _look("database", look)

@@ -38,6 +38,7 @@ def _command(op: Op) -> Any:
         *op_options(op),
         option("device", str, "auto", _DEVICE_HELP),
         option("min_match", str, "stale", "the farthest match accepted", metavar="exact|stale|near|model"),
+        option("generation", int | None, None, "pin to this one [env KERNTUNE_GENERATION]", metavar="N", min=1),
         option("server", str | None, None, "ask this server instead [env KERNTUNE_SERVER]", metavar="URL"),
         *answer_options(),
     ]
@@ -51,12 +52,15 @@ def _run(op: Op, values: Mapping[str, Any]) -> None:
     if values["device"] != "cpu":
         wake_driver()  # first of all: the imports below take as long
     from ...cache.wire import answer_to_json
+    from ...spaces.canonical import canonical_json
     from ...spaces.errors import NoAnswer
     from .. import asking, settings
 
-    server = values["server"] or (None if values["db"] else settings.read().server_url)
+    config = settings.read()
+    server = asking.server_for(config, values["server"], values["db"])
     fields = fields_of(op, values)
     words = {name: values[name] for name in ("device", "policy", "min_match")}
+    words["generation"] = config.generation if values["generation"] is None else values["generation"]
     misses: list[str] = []
     if server:
         answer = asking.ask_server(server, op, fields, **words)
@@ -69,7 +73,9 @@ def _run(op: Op, values: Mapping[str, Any]) -> None:
             f"Tune it: tune {op.name} --shape {values['shape']}"
         )
     if values["json"]:
-        print(json.dumps(answer_to_json(answer), allow_nan=False))  # noqa: T201 -- the command's own answer
+        # A pinned answer is the same bytes wherever it is read.
+        write = json.dumps if answer.generation is None else canonical_json
+        print(write(answer_to_json(answer)))  # noqa: T201 -- the command's own answer
     else:
         _print(op, answer)
 
@@ -84,13 +90,16 @@ def _print(op: Op, answer: Answer) -> None:
     console.print(f"config    {escape(repr(answer.config))}")
     console.print(f"template  {escape(answer.template)}")
     speedup = f", {answer.speedup:.2f} × {answer.baseline_name}" if answer.speedup else ""
-    where = f" at {op.shape_of(answer.problem)}" if answer.match in ("near", "model") else ""
-    console.print(f"time      {time_of(answer.median_us)} ± {time_of(answer.spread_us)}{where}{escape(speedup)}")
+    where = f" at {op.shape_of(answer.problem)}" if answer.match == "near" else ""
+    measured = f" ± {time_of(answer.spread_us)}" if answer.samples else ", foretold"
+    console.print(f"time      {time_of(answer.median_us)}{measured}{where}{escape(speedup)}")
     differing = f": {'; '.join(answer.differences)}" if answer.differences else ""
     console.print(f"match     {answer.match}{escape(differing)}")
     if answer.match in ("near", "model"):
         said = "not known" if answer.expected_slowdown is None else f"{answer.expected_slowdown:.2f} ×"
         console.print(f"slowdown  {said} the best that is foretold here")
+    if answer.generation is not None:
+        console.print(f"frozen    in generation {answer.generation}")
     when = answer.recorded_at.isoformat(timespec="seconds")
     console.print(
         f"evidence  {answer.samples} samples on {escape(answer.target.name)}, {when}, {escape(answer.recorded_by)}"

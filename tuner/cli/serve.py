@@ -48,7 +48,8 @@ def _check_keys(config: Settings, host: str) -> None:
     from .. import wiring
     from ..key_services import KeyBook
 
-    with closing(wiring.open_keys(config)) as keys:  # a store that cannot be opened is said here, not in a server's log
+    wiring.server_services().lookups.close()  # a store that cannot be opened is said here, not in a server's log
+    with closing(wiring.server_keys(config)) as keys:
         if host in LOOPBACK or KeyBook(keys).usable():
             return
     raise UsageError(

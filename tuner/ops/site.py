@@ -17,6 +17,7 @@ from ...templates.template import Candidate, KernelTemplate
 from .. import asking, lookup, wiring
 from ..backends.artifact import Artifact
 from ..hosts import Host
+from ..pinned import Pins
 from ..settings import Settings
 from .arrays import Library
 from .cpu_kernel import CpuKernel
@@ -40,7 +41,11 @@ class Site:
         self.device, self._config = device, config
         self._host: Host = wiring.open_host(device, config)
         self._spaces: dict[tuple[str, str], FeasibleSpace] = {}
-        self._store: Store | None = None if config.server_url else wiring.open_store(config)
+        self._server_url = asking.server_for(config, None, None)
+        here = self._server_url is None
+        pins_it = here and wiring.is_pinned(config)
+        self._pins: Pins | None = wiring.open_pins(config) if pins_it else None
+        self._store: Store | None = wiring.open_store(config) if here and not pins_it else None
 
     @property
     def target(self) -> Target:
@@ -49,7 +54,7 @@ class Site:
     def best(self, problem: Problem) -> Answer | None:
         """The best answer whose config can run the problem here. Raises: StoreError, NetworkError."""
         for policy in POLICIES:
-            answer = self._asked(problem, policy) if self._store is None else self._known(self._store, problem, policy)
+            answer = self._known(problem, policy) if self._server_url is None else self._asked(problem, policy)
             if answer is not None and self._template(answer, problem) is not None:
                 return answer
         return None
@@ -65,8 +70,9 @@ class Site:
     def close(self) -> None:
         """End compile processes and let go of the store."""
         self._host.close()
-        if self._store is not None:
-            self._store.close()
+        for opened in (self._store, self._pins):
+            if opened is not None:
+                opened.close()
 
     def _loaded(self, problem: Problem, artifact: Artifact) -> LoadedKernel:
         sizes = {buffer.name: buffer.bytes for buffer in op_named(problem.op).buffers(problem)}
@@ -79,11 +85,18 @@ class Site:
 
     def _asked(self, problem: Problem, policy: str) -> Answer | None:
         words = {"device": self.device, "policy": policy, "min_match": "near"}
-        return asking.ask_server(str(self._config.server_url), op_named(problem.op), dict(problem.fields), **words)
+        pin = self._config.generation
+        url = str(self._server_url)
+        return asking.ask_server(url, op_named(problem.op), dict(problem.fields), **words, generation=pin)
 
-    def _known(self, store: Store, problem: Problem, policy: str) -> Answer | None:
+    def _known(self, problem: Problem, policy: str) -> Answer | None:
         query = lookup.Query(problem, Policy.named(self.target.kind, policy), self.target)
-        usable = self._usable(store.candidates(problem.op, problem.digest), problem)
+        pinned = None if self._pins is None else self._pins.pinned()
+        if pinned is not None:  # what this machine cannot run is no reason to run another config than the other ranks
+            found = pinned.answer(query)
+            return None if found is None else found.answer
+        assert self._store is not None  # neither a server nor a generation answers
+        usable = self._usable(self._store.candidates(problem.op, problem.digest), problem)
         return lookup.rank(query, usable, "near", digests(problem.op))
 
     def _usable(self, records: Sequence[Record], problem: Problem) -> list[Record]:
