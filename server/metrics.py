@@ -41,15 +41,16 @@ class Metrics:
         buckets[bisect_left(BOUNDS_S, seconds)] += 1
         self.seconds[route] += seconds
 
-    def text(self, hot: HotAnswers | None, counts: Counts | None) -> str:
-        """All that is known now; without counts, the store is down."""
+    def text(self, hot: HotAnswers | None, counts: Counts | None, has_store: bool = True) -> str:
+        """All that is known now; where there is a store, it is down without counts."""
         process = {"worker": os.getpid()}
         lines = _family("kerntune_requests_total", "counter", "Requests answered", self._requests(process))
         lines += _family("kerntune_request_seconds", "histogram", "Time to answer", self._histogram(process))
         if hot is not None:
             hits = [("", {"outcome": "hit", **process}, hot.hits), ("", {"outcome": "miss", **process}, hot.misses)]
             lines += _family("kerntune_hot_answers_total", "counter", "Look-ups answered from memory, or not", hits)
-        lines += _family("kerntune_store_up", "gauge", "1: the database answers", [("", {}, counts is not None)])
+        if has_store:
+            lines += _family("kerntune_store_up", "gauge", "1: the database answers", [("", {}, counts is not None)])
         if counts is not None:
             states: list[_Sample] = [("", {"state": state}, n) for state, n in sorted(counts.jobs.items())]
             lines += _family("kerntune_jobs", "gauge", "Jobs by state", states)

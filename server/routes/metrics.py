@@ -39,6 +39,6 @@ def router(metrics: Metrics, hot: HotAnswers | None, counting: Counting | None) 
         responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
     )
     async def read_metrics() -> Response:
-        return Response(metrics.text(hot, await counted()), media_type=MEDIA_TYPE)
+        return Response(metrics.text(hot, await counted(), counting is not None), media_type=MEDIA_TYPE)
 
     return made
