@@ -3,15 +3,12 @@
 import re
 
 import pytest
-from kerntune.cache.memory import MemoryStore
-from kerntune.server.app import create_app
 from kerntune.server.scopes import PUBLIC, TABLE, named, needed
-from kerntune.tuner.serving import StoreServices
 
 
-def test_every_route_stands_in_the_table():
+def test_every_route_stands_in_the_table(browser):
     """A new route without a line here would need admin."""
-    app = create_app(StoreServices(MemoryStore()))
+    app = browser.app
     document = app.openapi()["paths"]
     asked = [(method.upper(), path) for path, operations in document.items() for method in operations]
     plain = [
