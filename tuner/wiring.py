@@ -20,7 +20,9 @@ from .hosts import Host
 from .settings import Settings
 
 if TYPE_CHECKING:
+    from ..cache.counts import Counting
     from ..cache.database import Database
+    from ..cache.keys import Keys
     from ..cache.remote import RemoteAnswers
     from ..cache.remote_jobs import RemoteJobs
     from ..cache.store import Store
@@ -83,6 +85,32 @@ def _refuse_file(url: str) -> None:
         from ..cache.refusals import ReadOnly
 
         raise ReadOnly(no_records(url))
+
+
+def open_keys(config: Settings, url: str | None = None) -> Keys:
+    """The keys in the database of this URL, or of the settings. Raises: StoreError, ReadOnly."""
+    from ..cache.sql_keys import SqlKeys
+
+    _refuse_file(url or config.db_url)
+    return SqlKeys.open(url or config.db_url)
+
+
+def server_keys(config: Settings) -> Keys:
+    """The keys of a server: those of its database, or none where it serves a file. Raises: StoreError."""
+    if is_generation_file(config.db_url):
+        from ..cache.memory_keys import MemoryKeys
+
+        return MemoryKeys()
+    return open_keys(config)
+
+
+def open_counting(config: Settings) -> Counting | None:
+    """What the database of the settings holds, counted; an exported generation is none. Raises: StoreError."""
+    if is_generation_file(config.db_url):
+        return None
+    from ..cache.sql_counts import SqlCounts
+
+    return SqlCounts.open(config.db_url)
 
 
 def shown_url(url: str) -> str:

@@ -11,6 +11,7 @@ from .bench import bench_group
 from .doctor import doctor
 from .exchange import export_records, import_records
 from .generations import generations_group
+from .keys import keys_group
 from .list import list_known
 from .lookup import lookup_group
 from .replay import replay
@@ -45,6 +46,7 @@ def make_app() -> typer.Typer:
     app.add_typer(report_group(), name="report")
     app.command(epilog="Example: tune replay HEADER.json --sampler tpe --trials 200 --seeds 20")(replay)
     app.command(epilog="Example: tune serve --port 8420")(serve)
+    app.add_typer(keys_group(), name="keys")
     app.command(epilog="Example: tune worker --server https://tuner.example")(worker)
     app.command(epilog="Example: tune doctor")(doctor)
     return app
