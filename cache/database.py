@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -104,6 +105,23 @@ class Database:
                 self._watching = cast("sqlite3.Cursor", self._watched.cursor())
             return str(self._watching.execute("PRAGMA data_version").fetchone()[0])
 
+    def vacuum(self) -> int:
+        """Give the file's unused pages back to the disk: bytes freed. PostgreSQL does so by itself: none.
+
+        SQLite writes the file anew, which needs as much room again, and all others wait meanwhile.
+        """
+        if self.dialect != "sqlite":
+            return 0
+        with self.plain_errors():
+            connection = self._engine.raw_connection()  # outside of any transaction
+            try:
+                cursor = connection.cursor()
+                before = _file_bytes(cursor)
+                cursor.execute("VACUUM")
+                return before - _file_bytes(cursor)
+            finally:
+                connection.close()
+
     def close(self) -> None:
         """Let go of connections. Idempotent."""
         with self._watch_lock:
@@ -127,6 +145,11 @@ class Database:
             raise explain(error, self.where) from error
         except SQLAlchemyError as error:
             raise StoreError(f"{self.where} did not answer: {error}. Try again.") from None
+
+
+def _file_bytes(cursor: Any) -> int:
+    """Bytes of an SQLite database's pages, used or not."""
+    return math.prod(int(cursor.execute(f"PRAGMA {name}").fetchone()[0]) for name in ("page_count", "page_size"))
 
 
 def _engine(location: Location, busy_timeout_s: float) -> Engine:
