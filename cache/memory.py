@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from threading import Lock
 
 from ..spaces.targets import Target
@@ -17,10 +18,10 @@ class MemoryStore:
     def __init__(self) -> None:
         self._lock = Lock()
         self._records: dict[RecordKey, dict[Record, None]] = {}  # the inner dict is an ordered set
-        self._arrived: list[Record] = []
+        self._arrived: list[Record | None] = []  # None: forgotten since; cursors are places in it
         self._targets: dict[str, Target] = {}
         self._bests: dict[str, Record | None] = {}  # by the key's digest, once it was asked for
-        self._incidents: list[tuple[RecordKey, Incident]] = []
+        self._incidents: list[tuple[RecordKey, Incident, datetime]] = []
 
     def add(self, record: Record) -> None:
         self.add_many([record])
@@ -32,7 +33,8 @@ class MemoryStore:
 
     def add_incident(self, key: RecordKey, incident: Incident) -> None:
         with self._lock:
-            self._incidents.append((key, Incident(clean_name(incident.kind), clean_text(incident.reason))))
+            cleaned = Incident(clean_name(incident.kind), clean_text(incident.reason))
+            self._incidents.append((key, cleaned, datetime.now(UTC)))
 
     def best(self, key: RecordKey, template_digests: Sequence[str] = ()) -> Record | None:
         if template_digests:
@@ -79,7 +81,8 @@ class MemoryStore:
         found = [
             (number, record)
             for number, record in arrived
-            if op in (None, record.key.problem.op)
+            if record is not None
+            and op in (None, record.key.problem.op)
             and problem_digest in (None, record.key.problem.digest)
             and target_digest in (None, record.key.target.digest)
         ]
@@ -101,6 +104,25 @@ class MemoryStore:
 
     def close(self) -> None:
         """Nothing to let go of: the records stay."""
+
+    def incidents(self) -> list[tuple[RecordKey, Incident, datetime]]:
+        """Every trouble, oldest first, and when it was noted."""
+        with self._lock:
+            return list(self._incidents)
+
+    def known_keys(self) -> list[RecordKey]:
+        """Every key a record is of."""
+        with self._lock:
+            return [key for key, of_key in self._records.items() if of_key]
+
+    def discard(self, gone: Sequence[Record]) -> None:
+        """Forget these records."""
+        named = {id(record) for record in gone}
+        with self._lock:
+            for key in {record.key for record in gone}:
+                self._records[key] = {record: None for record in self._records[key] if id(record) not in named}
+                self._bests.pop(key.digest, None)
+            self._arrived = [None if id(record) in named else record for record in self._arrived]
 
     def _is_new(self, record: Record) -> bool:
         """Keep it; whether it was not kept before."""

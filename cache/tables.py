@@ -89,6 +89,7 @@ records = Table(
         "ranked_us",
     ),
     Index("ix_records_history", "key_digest", "recorded_at"),
+    Index("ix_records_target", "target_digest"),
 )
 
 incidents = Table(
@@ -174,7 +175,7 @@ def record_from_row(row: Mapping[str, Any], key: RecordKey | None = None) -> Rec
     """
     try:
         return Record(
-            key=key or _key_from_row(row),
+            key=key or key_from_row(row),
             template=row["template"],
             template_digest=row["template_digest"],
             space_digest=row["space_digest"],
@@ -201,7 +202,8 @@ def record_from_row(row: Mapping[str, Any], key: RecordKey | None = None) -> Rec
         ) from None
 
 
-def _key_from_row(row: Mapping[str, Any]) -> RecordKey:
+def key_from_row(row: Mapping[str, Any]) -> RecordKey:
+    """The key of a row with `problem_json`, `target_json` and the policy."""
     return RecordKey(
         problem_from_json(json.loads(row["problem_json"])),
         Target.from_dict(json.loads(row["target_json"])),

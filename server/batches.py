@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, get_args
 
@@ -16,7 +17,7 @@ from ..spaces.targets import TOOLCHAIN_FIELDS, Target
 from ..tuner.job_words import Wish
 from ..tuner.lookup import Query
 from .asked import PLACE, Asked, asked_from, checked_word
-from .errors import Forbidden, kind_of, quoted
+from .errors import Forbidden, TooOften, kind_of, quoted
 from .queries import place_from, query_at, with_registered
 from .services import JobServices, Services
 from .submissions import query_for_job, wish_from
@@ -64,8 +65,18 @@ class Batch:
         )
 
 
-def replies(batch: Batch, services: Services, jobs: JobServices | None, asked_by: str) -> list[Reply]:
-    """What is said to each problem, in order. Raises: UnknownGeneration, StoreError, UsageError where no jobs are."""
+def replies(
+    batch: Batch,
+    services: Services,
+    jobs: JobServices | None,
+    asked_by: str,
+    submit_wait_s: Callable[[], float] = lambda: 0.0,
+) -> list[Reply]:
+    """What is said to each problem, in order. `submit_wait_s` counts a job that is asked for: in how many seconds it
+    may be.
+
+    Raises: UnknownGeneration, StoreError, UsageError where there are no jobs.
+    """
     if batch.wish is not None and jobs is None:
         raise UsageError("on_miss: this server runs no jobs; leave the word out.")
     pinned = services.pinned(batch.generation)
@@ -86,6 +97,8 @@ def replies(batch: Batch, services: Services, jobs: JobServices | None, asked_by
         if batch.wish is None:
             jobs.note_miss(query)
             return _said()
+        if wait_s := submit_wait_s():
+            raise TooOften(f"the key asks for more jobs than it may: come again in {wait_s:.1f} s.", math.ceil(wait_s))
         (job,) = jobs.missed([query], batch.wish, asked_by)
         meanwhile = jobs.known_meanwhile(query)
         return _said(job=job.id, meanwhile=None if meanwhile is None else answer_to_json(meanwhile))

@@ -39,6 +39,10 @@ class Busy(KerntuneError):
         self.retry_after_s = retry_after_s
 
 
+class TooOften(Busy):
+    """A key asks for more than it may in a time."""
+
+
 class Forbidden(KerntuneError):
     """The key does not allow it."""
 
@@ -52,6 +56,9 @@ class Kind:
     title: str
 
 
+FORBIDDEN = Kind(403, "/problems/forbidden", "The key does not allow it")
+TOO_MANY = Kind(429, "/problems/too-many", "Too many requests")
+
 KINDS: Mapping[type[KerntuneError], Kind] = {
     UsageError: Kind(422, "/problems/usage", "The words of the request are off"),
     NoAnswer: Kind(404, NO_ANSWER, "Nothing is known"),
@@ -60,7 +67,8 @@ KINDS: Mapping[type[KerntuneError], Kind] = {
     ReadOnly: Kind(409, READ_ONLY, "It is frozen: it answers lookups and takes nothing"),
     UnknownJob: Kind(404, UNKNOWN_JOB, "The job is not known"),
     LeaseLost: Kind(409, LEASE_LOST, "The job is another worker's, or has ended"),
-    Forbidden: Kind(403, "/problems/forbidden", "The key does not allow this"),
+    Forbidden: FORBIDDEN,
+    TooOften: TOO_MANY,
     Busy: Kind(503, "/problems/busy", "Too much at once"),
     StoreError: Kind(503, "/problems/store", "The store cannot be reached"),
 }
@@ -85,6 +93,11 @@ def install(app: FastAPI) -> None:
 def quoted(text: str) -> str:
     """A caller's word as an error may repeat it: short, without control characters."""
     return printable(text, MAX_QUOTED_CHARS)
+
+
+def problem(kind: Kind, detail: str) -> dict[str, Any]:
+    """The members of a problem body."""
+    return {"type": kind.type, "title": kind.title, "status": kind.status, "detail": printable(detail)}
 
 
 def _on_known_error(_request: Request, error: Exception) -> JSONResponse:
@@ -121,12 +134,7 @@ def _on_our_bug(request: Request, _error: Exception) -> JSONResponse:
 def _body(
     kind: Kind, detail: str, known: tuple[str, ...] = (), headers: Mapping[str, str] | None = None
 ) -> JSONResponse:
-    body: dict[str, Any] = {
-        "type": kind.type,
-        "title": kind.title,
-        "status": kind.status,
-        "detail": printable(detail),
-    }
+    body = problem(kind, detail)
     if known:
         body["known"] = [printable(name) for name in known]
     return JSONResponse(body, kind.status, headers, media_type=MEDIA_TYPE)

@@ -157,7 +157,7 @@ class Study:
 
     def _submit(self, waiting: Iterator[Pick], compiling: list[Compiling], in_flight: int = 0) -> None:
         """Keep every compiler busy; where compiling would disturb the measuring, a batch is made and waited for."""
-        if (compiling or in_flight) and not self.engine.overlaps:
+        if self._end(in_flight) is not None or ((compiling or in_flight) and not self.engine.overlaps):
             return
         ahead = self.engine.workers * (COMPILED_AHEAD if self.engine.overlaps else 1)
         for pick in islice(waiting, max(0, min(ahead, self.spending.trials_left - in_flight) - len(compiling))):

@@ -12,13 +12,14 @@ from typing import Any
 
 from ..cache.records import Answer, Measurement, Policy, Record, RecordKey
 from ..cache.store import Store
+from ..cache.studies import Studies
 from ..spaces.errors import DeviceError, NoFeasibleConfig
 from ..spaces.feasible import FeasibleSpace
 from ..spaces.problems import Problem
 from ..templates.catalogue import op_named, templates_named
 from ..templates.template import KernelTemplate
 from . import lookup as ranking
-from . import settings, transfer, wiring
+from . import settings, study_logs, transfer, wiring
 from .budget import Budget, Spending
 from .hosts import Host
 from .lanes import Lane
@@ -75,11 +76,17 @@ class Watch:
     trial: Callable[[Trial], None] = lambda trial: None
 
 
-def run(request: Request, watch: Watch | None = None, host: Host | None = None, store: Store | None = None) -> Report:
+def run(
+    request: Request,
+    watch: Watch | None = None,
+    host: Host | None = None,
+    store: Store | None = None,
+    studies: Studies | None = None,
+) -> Report:
     """Answer a request from the store, or by a study that goes on from what the store knows.
 
     A `host` that is handed in stays open, with its compilers warm, and `request.device` is passed over; so does a
-    `store`, and `request.db_url` is.
+    `store`, and `request.db_url` is; what the search cost is then kept in `studies` alone.
     Raises: UsageError, NoFeasibleConfig, DeviceError, StoreError.
     """
     started_s = time.monotonic()
@@ -89,14 +96,16 @@ def run(request: Request, watch: Watch | None = None, host: Host | None = None, 
     with ExitStack() as opened:
         host = host or opened.enter_context(closing(wiring.open_host(request.device, config)))
         key, spaces = task_of(request.op, request.fields, templates, request.policy, host)
-        store = store or opened.enter_context(closing(wiring.open_store(config, request.db_url)))
+        if store is None:
+            store, studies = wiring.open_store_and_studies(config, request.db_url)
+            opened.callback(store.close)
         digests = [template.digest for template in spaces]
         best = store.best(key, digests)
         known = [] if request.force else [r for r in store.records(key) if r.template_digest in digests]
         cached, stopped = best is not None and best.phase == "playoff" and not request.force, None
         lanes = [] if cached else lanes_of(request, key, spaces, best, store)
         if lanes:
-            study = _study(request, key, host, lanes, store, known, watch or Watch())
+            study = _study(request, key, host, lanes, store, known, watch or Watch(), studies)
             best, stopped, known = study.best, study.stopped, study.records
     if best is None or not isinstance(best.outcome, Measurement):
         raise NoFeasibleConfig(_nothing_worked(key.problem, known, stopped == "interrupted"))
@@ -197,9 +206,11 @@ def _study(
     store: Store,
     known: Sequence[Record],
     watch: Watch,
+    studies: Studies | None,
 ) -> Study:
-    """Run one study to its end."""
+    """Run one study to its end; what it cost is kept, however it ended."""
     check_memory(key.problem, host)
+    started_s = time.monotonic()
     engine = host.engine(key.problem, key.policy)
     try:
         spending = Spending(request.budget, time.monotonic)
@@ -207,7 +218,12 @@ def _study(
         study = Study(key, lanes, engine, store, spending, recorded_by, request.seed, watch.trial, rules=request.rules)
         study.know(known)
         watch.started(key.problem, host, lanes, spending)
-        study.run()
+        before = spending.trials
+        try:
+            study.run()
+        finally:
+            spent_s, trials = time.monotonic() - started_s, spending.trials - before
+            study_logs.keep(studies, study_logs.log_of(study, request.sampler, spent_s, trials))
         return study
     finally:
         engine.close()

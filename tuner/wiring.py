@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..cache.records import Policy
-from ..spaces.errors import NoCompiler, UnknownName
+from ..spaces.errors import DeviceError, NoCompiler, UnknownName
 from ..spaces.problems import Problem
 from ..spaces.targets import Target
 from . import settings
@@ -20,10 +21,15 @@ from .hosts import Host
 from .settings import Settings
 
 if TYPE_CHECKING:
+    from ..cache.counts import Counting
     from ..cache.database import Database
+    from ..cache.evidence import Evidence
+    from ..cache.keys import Keys
     from ..cache.remote import RemoteAnswers
     from ..cache.remote_jobs import RemoteJobs
+    from ..cache.retention import Retention
     from ..cache.store import Store
+    from ..cache.studies import Studies
     from .backends.artifact import Backend, ChildSpec
     from .backends.binary_cache import BinaryCache
     from .engine.engine import Engine
@@ -41,6 +47,62 @@ def open_store(config: Settings, url: str | None = None) -> Store:
 
     _refuse_file(url or config.db_url)
     return SqlStore.open(url or config.db_url)
+
+
+def open_store_and_studies(config: Settings, url: str | None = None) -> tuple[Store, Studies]:
+    """The records of this database and what searches cost, over one connection: closing the store closes both.
+
+    Raises: StoreError.
+    """
+    from ..cache.database import Database
+    from ..cache.sql import SqlStore
+    from ..cache.sql_studies import SqlStudies
+
+    _refuse_file(url or config.db_url)
+    database = Database.open(url or config.db_url)
+    return SqlStore(database), SqlStudies(database)
+
+
+def open_evidence(config: Settings, url: str | None = None) -> tuple[Evidence, Store, Studies]:
+    """What is known in this database, by digest: closing the store closes all. Raises: StoreError."""
+    from ..cache.database import Database
+    from ..cache.sql import SqlStore
+    from ..cache.sql_evidence import SqlEvidence
+    from ..cache.sql_studies import SqlStudies
+
+    _refuse_file(url or config.db_url)
+    database = Database.open(url or config.db_url)
+    return SqlEvidence(database), SqlStore(database), SqlStudies(database)
+
+
+def open_backend(name: str, target: Target, config: Settings) -> Backend:
+    """What compiles templates of this backend for a target, with the tools of this machine; no device is touched.
+
+    Raises: NoCompiler, DeviceError where they are not here.
+    """
+    if name == "cpu":
+        from .backends.compilers import find_compiler
+        from .backends.cpu import CpuBackend
+
+        return CpuBackend(find_compiler(config.compiler))
+    from .backends.gpu_target import nvrtc_version
+
+    missing = importlib.util.find_spec("triton") is None if name == "triton" else nvrtc_version() is None
+    if missing:
+        package = "Triton" if name == "triton" else "NVRTC with cuda-bindings"
+        raise DeviceError(f"kernels of {name} need {package}, which is not here: pip install 'kerntune[gpu]'.")
+    from .backends.cuda import CudaBackend
+    from .backends.triton import TritonBackend
+
+    return TritonBackend(target, 1) if name == "triton" else CudaBackend(target, 1)
+
+
+def open_retention(config: Settings, url: str | None = None) -> Retention:
+    """What forgets in this database. Raises: StoreError."""
+    from ..cache.sql_retention import SqlRetention
+
+    _refuse_file(url or config.db_url)
+    return SqlRetention.open(url or config.db_url)
 
 
 def is_pinned(config: Settings, url: str | None = None, generation: int | None = None) -> bool:
@@ -83,6 +145,32 @@ def _refuse_file(url: str) -> None:
         from ..cache.refusals import ReadOnly
 
         raise ReadOnly(no_records(url))
+
+
+def open_keys(config: Settings, url: str | None = None) -> Keys:
+    """The keys in the database of this URL, or of the settings. Raises: StoreError, ReadOnly."""
+    from ..cache.sql_keys import SqlKeys
+
+    _refuse_file(url or config.db_url)
+    return SqlKeys.open(url or config.db_url)
+
+
+def server_keys(config: Settings) -> Keys:
+    """The keys of a server: those of its database, or none where it serves a file. Raises: StoreError."""
+    if is_generation_file(config.db_url):
+        from ..cache.memory_keys import MemoryKeys
+
+        return MemoryKeys()
+    return open_keys(config)
+
+
+def open_counting(config: Settings) -> Counting | None:
+    """What the database of the settings holds, counted; an exported generation is none. Raises: StoreError."""
+    if is_generation_file(config.db_url):
+        return None
+    from ..cache.sql_counts import SqlCounts
+
+    return SqlCounts.open(config.db_url)
 
 
 def shown_url(url: str) -> str:

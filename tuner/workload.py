@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 
 from ..cache.records import Policy, Record, RecordKey
 from ..cache.store import Store
+from ..cache.studies import Studies
 from ..spaces.errors import DeviceError, NoFeasibleConfig, UsageError
 from ..spaces.targets import DeviceKind
 from ..templates.catalogue import templates_named
-from . import settings, tuning, wiring
+from . import settings, study_logs, tuning, wiring
 from .budget import Budget, Spending
 from .hosts import Host
 from .lanes import Lane
@@ -80,8 +81,9 @@ def run(request: WorkloadRequest, watch: WorkloadWatch | None = None) -> Workloa
     StopRules(patience=request.patience)
     with closing(wiring.open_host(request.device, config)) as host:  # its compilers stay warm between slices
         problems = request.problems(host.target.kind)
-        with closing(wiring.open_store(config, request.db_url)) as store:
-            workload = Workload(request, problems, host, store, watch or WorkloadWatch(), time.monotonic)
+        store, studies = wiring.open_store_and_studies(config, request.db_url)
+        with closing(store):
+            workload = Workload(request, problems, host, store, watch or WorkloadWatch(), time.monotonic, studies)
             workload.run()
     if all(task.state == "failed" for task in workload.tasks):
         raise NoFeasibleConfig("; ".join(dict.fromkeys(task.reason for task in workload.tasks)))
@@ -98,6 +100,7 @@ class Workload:
     store: Store
     watch: WorkloadWatch
     clock: Callable[[], float]
+    studies: Studies | None = None  # where it is kept what each problem cost
     interrupted: bool = False
     moments: list[Moment] = field(default_factory=list)
 
@@ -120,9 +123,21 @@ class Workload:
                 least_s = LEAST_SWITCHES * self._switch_s
         except KeyboardInterrupt:
             self.interrupted = True
+        finally:
+            self._keep_costs()
         for task in self.tasks:
             if task.is_open:
                 task.state = "waiting" if task.best_us is None else "cut"
+
+    def _keep_costs(self) -> None:
+        """Keep what each problem cost that was searched, as one study."""
+        for task in self.tasks:
+            if task.study is not None and task.slices_s:
+                if self.interrupted:
+                    task.study.stopped = "interrupted"
+                seconds = task.search_s + task.playoff_s
+                log = study_logs.log_of(task.study, self.request.sampler, seconds, task.trials)
+                study_logs.keep(self.studies, log)
 
     def report(self) -> WorkloadReport:
         """What came of it so far."""

@@ -36,7 +36,8 @@ def router(services: Services, jobs: JobServices | None) -> APIRouter:
     )
     def look_up_many(body: Annotated[dict[str, Any], Body()], request: Request) -> Response:
         batch = Batch.of(body, request.scope.get("kerntune.scopes"))
-        said = replies(batch, services, jobs, str(request.scope.get("kerntune.key_name", "")))
+        counted = {"submit_wait_s": wait} if (wait := request.scope.get("kerntune.submit_wait_s")) else {}
+        said = replies(batch, services, jobs, str(request.scope.get("kerntune.key_name", "")), **counted)
         return Response(json.dumps({"replies": said}, allow_nan=False), media_type="application/json")
 
     return made

@@ -16,8 +16,8 @@ from kerntune.tuner.serving import StoreServices
 class Browser:
     """Asks an application as a client would; an error inside it becomes the response it sends."""
 
-    def __init__(self, app):
-        self.app = app
+    def __init__(self, app, base_url="http://test", **headers):
+        self.app, self.base_url, self.headers = app, base_url, headers
 
     def get(self, path, **options):
         return self.request("GET", path, **options)
@@ -28,7 +28,7 @@ class Browser:
     def request(self, method, path, **options):
         async def ask():
             transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
-            async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            async with httpx.AsyncClient(transport=transport, base_url=self.base_url, headers=self.headers) as client:
                 return await client.request(method, path, **options)
 
         return asyncio.run(ask())
@@ -65,3 +65,9 @@ def browse():
         return Browser(create_app(services, job_services=jobs, record_services=records))
 
     return made
+
+
+@pytest.fixture
+def browse_app():
+    """Makes a browser of an application of the test's own."""
+    return Browser

@@ -146,3 +146,20 @@ def test_a_key_without_submit_asks_but_makes_no_jobs(browser, store):
     assert browser.post("/v1/lookup", body).status_code == 200
     refused = browser.post("/v1/lookup", {**body, "on_miss": "tune"})
     assert (refused.status_code, refused.json()["type"]) == (403, "/problems/forbidden")
+
+
+def test_jobs_of_a_batch_count_in_the_quota_of_the_key(browser, store, queue):
+    """Of those beyond it each problem is told when to come again; what is known is answered."""
+    app, waits_s = browser.app, iter((0.0, 0.0, 90.5))
+
+    async def with_quota(scope, receive, send):
+        await app({**scope, "kerntune.submit_wait_s": lambda: next(waits_s)}, receive, send)
+
+    browser.app = with_quota
+    store.add(known(4096, 4096, 4096))
+    shapes = ("64x64x64", "4096x4096x4096", "64x64x128", "64x64x256")
+    first, hit, second, third = looked_up(browser, *map(asked, shapes), on_miss="tune")
+    assert (first["job"], second["job"]) == (1, 2)
+    assert hit["answer"] is not None
+    assert (third["job"], third["refusal"]["type"], third["refusal"]["status"]) == (None, "/problems/too-many", 429)
+    assert "90.5 s" in third["refusal"]["detail"]

@@ -8,9 +8,12 @@ import schemathesis
 from asking import a_gemm_record
 from hypothesis import HealthCheck, settings
 from kerntune.cache.memory import MemoryStore
+from kerntune.cache.memory_generations import MemoryGenerations
 from kerntune.cache.memory_jobs import MemoryJobs
 from kerntune.server.app import create_app
+from kerntune.tuner.generation_services import GenerationServices
 from kerntune.tuner.job_services import QueuedJobs
+from kerntune.tuner.pinned import Pins
 from kerntune.tuner.record_services import StoreRecordServices
 from kerntune.tuner.serving import StoreServices
 from record_server import served
@@ -42,8 +45,12 @@ def an_app():
     """All that a server serves, with something known and a job."""
     store = MemoryStore()
     store.add(a_gemm_record())
+    pins = Pins(MemoryGenerations(store), target_named=store.target)
+    generations = GenerationServices(pins)
+    generations.freeze("", "tests")
+    lookups, records = StoreServices(store, pins=pins), StoreRecordServices(store)
     with closing(QueuedJobs(MemoryJobs(), store)) as jobs:
-        yield create_app(StoreServices(store), record_services=StoreRecordServices(store), job_services=jobs)
+        yield create_app(lookups, generations, record_services=records, job_services=jobs)
 
 
 def described():

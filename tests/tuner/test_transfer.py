@@ -12,6 +12,7 @@ import pytest
 from builders import A_STAMP, a_target
 from fakes import FakeEngine
 from kerntune.cache.memory import MemoryStore
+from kerntune.cache.memory_studies import MemoryStudies
 from kerntune.cache.records import Failure, Measurement, Policy, Record, RecordKey
 from kerntune.spaces.config import Config
 from kerntune.templates.catalogue import op_named, templates_named
@@ -187,7 +188,7 @@ def tune(monkeypatch):
         fake = FakeEngine(judge or by_shape(HERE))
         host = Host(HERE.target, frozenset({"cpu"}), lambda problem, policy: fake, lambda: 1 << 40, {})
         monkeypatch.setattr(wiring, "open_host", lambda name, settings: host)
-        monkeypatch.setattr(wiring, "open_store", lambda settings, url=None: store)
+        monkeypatch.setattr(wiring, "open_store_and_studies", lambda settings, url=None: (store, MemoryStudies()))
         shape = {"m": 512, "n": 512, "k": 512}
         report = tuning.run(tuning.Request("gemm", shape, budget=Budget(trials, 1e9), templates=("c_tiled",), **more))
         return report, fake.measured

@@ -7,6 +7,7 @@ import typer
 from builders import a_record, a_target
 from fakes import FakeEngine
 from kerntune.cache.memory import MemoryStore
+from kerntune.cache.memory_studies import MemoryStudies
 from kerntune.cache.records import Baseline
 from kerntune.cache.wire import answer_from_json, answer_to_json
 from kerntune.tuner import api, tuning, wiring
@@ -45,7 +46,7 @@ def tune(monkeypatch):
 
     host = Host(a_target("cpu"), frozenset({"cpu"}), engine, lambda: 1 << 40, {})
     monkeypatch.setattr(wiring, "open_host", lambda name, settings: host)
-    monkeypatch.setattr(wiring, "open_store", lambda settings, url=None: store)
+    monkeypatch.setattr(wiring, "open_store_and_studies", lambda settings, url=None: (store, MemoryStudies()))
     monkeypatch.setattr(wiring, "open_watched_store", lambda settings, url=None: (store, lambda: None))
 
     def tuned(**more):

@@ -125,6 +125,16 @@ class BinaryCache:
         sizes = [] if folder is None else [size for _, size, name in listed(folder) if name.endswith(ENTRY)]
         return Usage(len(sizes), sum(sizes))
 
+    def remove_unused(self, since_s: float, dry_run: bool = False) -> Usage:
+        """Remove entries not used since (seconds since 1970), and what was left aside; what went, or would go."""
+        folder = self._opened(make=False)
+        if folder is None:
+            return Usage(0, 0)
+        gone = [(size, name) for used_s, size, name in listed(folder) if used_s < since_s]
+        for _, name in () if dry_run else gone:
+            remove(folder, name)
+        return Usage(len(gone), sum(size for size, _ in gone))
+
     def close(self) -> None:
         """Let go of the folder; using the cache opens it again. Idempotent."""
         with self._lock:

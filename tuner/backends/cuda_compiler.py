@@ -1,6 +1,7 @@
 """Child side of the CUDA backend: source file in, cubin and what it uses out, through NVRTC. No GPU is touched.
 
-A request names files, not code: `source` and `cubin` beside `entry`, `arch` and `options`.
+A request names files, not code: `source` and `cubin`, and `ptx` where that is wanted too, beside `entry`, `arch` and
+`options`.
 """
 
 from __future__ import annotations
@@ -44,6 +45,9 @@ def compile_source(request: Message) -> Message:
         if int(status) != 0:
             return _incident(status, log)
         cubin = bytes(_filled(nvrtc.nvrtcGetCUBINSize, nvrtc.nvrtcGetCUBIN, program))
+        if "ptx" in request:
+            ptx = bytes(_filled(nvrtc.nvrtcGetPTXSize, nvrtc.nvrtcGetPTX, program))
+            Path(request["ptx"]).write_bytes(ptx.rstrip(b"\0"))
     finally:
         nvrtc.nvrtcDestroyProgram(program)
     if f"entry function '{request['entry']}'" not in log:  # ptxas -v names what it compiles

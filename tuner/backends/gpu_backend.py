@@ -65,6 +65,21 @@ class GpuBackend(ABC):
         made = self._compile(candidate, candidate.launch, folder)
         return replace(made, before=tuple(before)) if isinstance(made, Artifact) else made
 
+    def ptx(self, candidate: Candidate, folder: Path) -> str | Failure | Incident:
+        """The PTX of each kernel of a candidate, in order, for people to read; never from the cache."""
+        texts = []
+        for number, launch in enumerate((*candidate.launch.before, candidate.launch)):
+            paths = {name: folder / f"{number}.{name}" for name in ("cubin", "ptx")}
+            source = paths["cubin"].with_suffix(candidate.suffix)
+            source.write_text(candidate.source)
+            files = {"source": source, "cache": folder / self.compiler, **paths}
+            request = {"do": "compile", "compiler": self.compiler, **self._request(launch)}
+            made = self._ask({**request, **{name: str(path) for name, path in files.items()}})
+            if not isinstance(made, dict):
+                return made
+            texts.append(paths["ptx"].read_text())
+        return "\n".join(texts)
+
     def close(self) -> None:
         for session in self._sessions:
             session.close()

@@ -1,7 +1,7 @@
 """Child side of the Triton backend: source file in, cubin and what it uses out. No GPU is touched.
 
-A request names files, not code: `source`, `cubin` and `cache` beside `entry`, `signature`, `divisibility`, `options`
-and `arch`.
+A request names files, not code: `source`, `cubin` and `cache`, and `ptx` where that is wanted too, beside `entry`,
+`signature`, `divisibility`, `options` and `arch`.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ def compile_source(request: Message) -> Message:
 
         return {"ok": True, "triton": triton.__version__}
     os.environ["TRITON_CACHE_DIR"] = request["cache"]  # read at each compile; removed with the study's folder
+    if "ptx" in request:
+        os.environ["TRITON_STORE_BINARY_ONLY"] = "0"
     log = io.StringIO()
     with contextlib.redirect_stdout(log):
         facts = _compile(request)
@@ -54,6 +56,8 @@ def _compile(request: Message) -> Message:
     target = GPUTarget("cuda", request["arch"], 32)
     compiled = triton.compile(source, target=target, options=request["options"])
     Path(request["cubin"]).write_bytes(compiled.asm["cubin"])
+    if "ptx" in request:
+        Path(request["ptx"]).write_text(compiled.asm["ptx"])
     facts = {name: int(getattr(compiled.metadata, name, 0) or 0) for name in FACTS}
     maps = [_map_facts(made) for made in getattr(compiled.metadata, "tensordesc_meta", None) or ()]
     named = {"entry": compiled.metadata.name, "num_warps": int(compiled.metadata.num_warps)}

@@ -43,3 +43,11 @@ def duration(seconds: float) -> str:
     if seconds < 60:
         return f"{seconds:.0f} s"
     return f"{seconds // 60:.0f} min {seconds % 60:.0f} s"
+
+
+def size_of(size_bytes: int) -> str:
+    """Bytes as 512 B, 12.3 kB, 4.56 MB, 1.2 GB."""
+    for limit, scale, unit in ((1e3, 1.0, "B"), (1e6, 1e3, "kB"), (1e9, 1e6, "MB")):
+        if abs(size_bytes) < limit:
+            return f"{size_bytes / scale:.3g} {unit}"
+    return f"{size_bytes / 1e9:.3g} GB"

@@ -10,6 +10,7 @@ from typing import Any
 from ...cache.jobs import Outcome
 from ...cache.records import Failure, Record
 from ...cache.rules import at_the_door
+from ...cache.studies import Studies
 from ...cache.wire_records import record_digest
 from ...spaces.errors import DeviceError, NoFeasibleConfig, UsageError
 from ...spaces.problems import Problem
@@ -49,6 +50,7 @@ class JobRun:
     job: int
     host: Host
     store: JobStore
+    studies: Studies
     lease: Lease
     stream: EventStream
     stop: StopSign
@@ -60,7 +62,7 @@ class JobRun:
     def run(self, request: tuning.Request) -> Ended:
         """Answer the request as `tune` does. Raises: DeviceError, StoreError: this machine's faults, not the job's."""
         try:
-            report = tuning.run(request, tuning.Watch(trial=self._tried), self.host, self.store)
+            report = tuning.run(request, tuning.Watch(trial=self._tried), self.host, self.store, self.studies)
         except Halted as halted:
             return Ended("retry", str(halted))
         except (NoFeasibleConfig, UsageError) as error:

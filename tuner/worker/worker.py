@@ -11,6 +11,7 @@ from ...cache.records import Record, RecordKey
 from ...cache.remote_jobs import Claimed, Nothing, RemoteJobs
 from ...cache.spool import Spool
 from ...cache.store import Store
+from ...cache.studies import Studies
 from ...spaces.errors import DeviceError, NetworkError, NoAnswer, StoreError, UsageError
 from .. import tuning
 from ..hosts import Host
@@ -37,6 +38,7 @@ class Worker:
     server: RemoteJobs
     records: Store  # of the server
     store: Store  # of this machine
+    studies: Studies  # what its searches cost
     spool: Spool
     sender: Sender  # of that spool, started
     outage: Outage
@@ -120,7 +122,8 @@ class Worker:
         self.sender.refused.clear()  # of earlier jobs
         store = JobStore(self.store, self.spool, self._known_there(key), self.sender.wake)
         store.send_what_is_known(key)
-        return JobRun(claimed.id, self.host, store, lease, stream, self.stop, self.tell).run(request)
+        run = JobRun(claimed.id, self.host, store, self.studies, lease, stream, self.stop, self.tell)
+        return run.run(request)
 
     def _known_there(self, key: RecordKey) -> Sequence[Record]:
         """The server's records of a key, as far as they can be read and are sound."""

@@ -45,7 +45,8 @@ def work(
         host = host or opened.enter_context(closing(wiring.open_host(place.device, config)))
         if "compiler" in host.notes:
             raise NoCompiler(host.notes["compiler"])
-        store = opened.enter_context(closing(wiring.open_store(config, place.db_url)))
+        store, studies = wiring.open_store_and_studies(config, place.db_url)
+        opened.callback(store.close)
         records = opened.enter_context(closing(wiring.open_remote_store(config, place.server_url)))
         folder = folder_for(config.cache_dir, place.server_url)
         spool = opened.enter_context(closing(own_spool(folder)))
@@ -58,7 +59,7 @@ def work(
         tell(News("started", None, {**about, "backends": sorted(host.backends), "waiting": spool.waiting}))
         sender.start()
         try:
-            Worker(terms, host, server, records, store, spool, sender, outage, stop, tell).run()
+            Worker(terms, host, server, records, store, studies, spool, sender, outage, stop, tell).run()
         finally:
             sender.drain(terms.flush_s, lambda: stop.at_once)
             tell(News("stopped", None, {"waiting": sender.waiting}))

@@ -44,6 +44,7 @@ def test_a_server_gone_in_mid_study_gets_everything_when_it_is_back(server):
         server.wait(lambda: local_digests().total() > 12)
         assert len(server.records()) <= 5
         assert spooled(folder) >= 8
+        server.wait(lambda: worker.told("waiting"))
         server.come()
         server.wait(lambda: server.job(job.id).state == "done")
     assert worker.error is None
