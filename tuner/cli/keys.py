@@ -20,7 +20,12 @@ _Id = Annotated[str, typer.Argument(metavar="ID", help="as `tune keys list` show
 
 def keys_group() -> typer.Typer:
     """The commands of keys."""
-    group = typer.Typer(help="Keys of the HTTP service: made, listed, revoked, rotated.", no_args_is_help=True)
+    group = typer.Typer(
+        help="Keys of the HTTP service: made, listed, revoked, rotated.",
+        epilog="Example: tune keys create ci --scope read --expires 90d",
+        no_args_is_help=True,
+        rich_markup_mode=None,
+    )
     group.command("create", epilog="Example: tune keys create ci --scope read --scope submit --expires 90d")(create)
     group.command("list", epilog="Example: tune keys list --json")(list_keys)
     group.command("revoke", epilog="Example: tune keys revoke k3vq7mzt2x5a")(revoke)

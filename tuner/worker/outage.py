@@ -19,6 +19,11 @@ class Outage:
         self._said_s: float | None = None
         self.reason = "the server did not answer in time."  # of the latest call without an answer
 
+    @property
+    def is_on(self) -> bool:
+        """Whether the latest call got no answer."""
+        return self._said_s is not None
+
     def no_answer(self, reason: str, waiting: int) -> None:
         """A call got none, with so many entries that wait."""
         now_s = time.monotonic()

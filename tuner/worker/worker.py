@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...cache.outcomes import LeaseEnded, Refused, Unreachable
-from ...cache.records import Record, RecordKey
-from ...cache.remote_jobs import Claimed, Nothing, RemoteJobs
-from ...cache.spool import Spool
-from ...cache.store import Store
-from ...cache.studies import Studies
+from ...cache.remote_jobs import Claimed, Nothing
 from ...spaces.errors import DeviceError, NetworkError, NoAnswer, StoreError, UsageError
 from .. import tuning
 from ..hosts import Host
-from ..record_checks import RecordChecks
 from .delivery import Delivery
 from .event_stream import EventStream
 from .job_request import key_of, request_of
 from .job_run import Ended, JobRun, what_memory_lacks
-from .job_store import JobStore
 from .lease import Lease
 from .news import News, Tell
-from .outage import Outage
+from .office import Office
 from .pauses import SLICE_S, Pauses, StopSign
-from .sender import Sender
 from .terms import Terms
 
 
@@ -35,13 +27,7 @@ class Worker:
 
     terms: Terms
     host: Host
-    server: RemoteJobs
-    records: Store  # of the server
-    store: Store  # of this machine
-    studies: Studies  # what its searches cost
-    spool: Spool
-    sender: Sender  # of that spool, started
-    outage: Outage
+    office: Office  # whose sender is started
     stop: StopSign
     tell: Tell
 
@@ -52,12 +38,13 @@ class Worker:
         not take; DeviceError, StoreError for faults of this machine, with the job given back.
         """
         idle = Pauses(self.terms.first_idle_s, self.terms.longest_idle_s)
+        server, backends = self.office.server, sorted(self.host.backends)
         while self._brought_away() and not self.stop.is_up:
-            said = self.server.claim(self.terms.name, self.host.target, sorted(self.host.backends), self.terms.lease_s)
+            said = server.claim(self.terms.name, self.host.target, backends, self.terms.lease_s)
             if isinstance(said, Refused | LeaseEnded):
-                raise UsageError(f"{self.server.url} gives this worker no jobs: {said.reason}{_how_to_mend(said)}")
+                raise UsageError(f"{server.url} gives this worker no jobs: {said.reason}{_how_to_mend(said)}")
             if isinstance(said, Claimed):
-                self.outage.answer(self.sender.waiting)
+                self.office.outage.answer(self.office.sender.waiting)
                 self._work(said)
                 idle.reset()
             else:
@@ -69,12 +56,12 @@ class Worker:
 
     def _brought_away(self) -> bool:
         """Wait until the server has all there is: a job's records come before the next job. False: asked to stop."""
-        begun_s = time.monotonic()
+        begun_s, sender = time.monotonic(), self.office.sender
         while not self.stop.is_up:
-            self.sender.check()
-            if self.sender.is_drained:
+            sender.check()
+            if sender.is_drained:
                 return True
-            self.terms.check_patience(begun_s, self.outage, self.sender)
+            self.terms.check_patience(begun_s, self.office.outage, sender)
             time.sleep(SLICE_S)
         return False
 
@@ -83,20 +70,20 @@ class Worker:
         if isinstance(said, Unreachable):
             if self.terms.once:
                 raise NetworkError(said.reason)
-            return self.outage.no_answer(said.reason, self.sender.waiting)
-        self.outage.answer(self.sender.waiting)
+            return self.office.outage.no_answer(said.reason, self.office.sender.waiting)
+        self.office.outage.answer(self.office.sender.waiting)
         if is_news:
             self.tell(News("idle"))
 
     def _work(self, claimed: Claimed) -> None:
         """Run a job to its end, or until it is not ours any more. Raises: as `run`."""
+        server, office = self.office.server, self.office
         with (
-            Lease(self.server, claimed, self.tell, self.terms.lease_s, self.terms.beat_s) as lease,
-            EventStream(self.server, claimed, self.tell, lease.ask) as stream,
+            Lease(server, claimed, self.tell, self.terms.lease_s, self.terms.beat_s) as lease,
+            EventStream(server, claimed, self.tell, lease.ask) as stream,
         ):
-            last_word = Delivery(
-                self.terms, self.server, claimed, lease, stream, self.sender, self.outage, self.stop, self.tell
-            )
+            ways = lease, stream, office.sender, office.outage
+            last_word = Delivery(self.terms, server, claimed, *ways, self.stop, self.tell)
             try:
                 ended = self._ended(claimed, lease, stream)
             except (DeviceError, StoreError) as error:
@@ -119,20 +106,9 @@ class Worker:
         self.tell(News("claimed", claimed.id, {"op": request.op, "problem": tuning.words_of(key.problem), **budget}))
         if lacking := what_memory_lacks(key.problem, self.host):
             return Ended("retry", lacking)
-        self.sender.refused.clear()  # of earlier jobs
-        store = JobStore(self.store, self.spool, self._known_there(key), self.sender.wake)
-        store.send_what_is_known(key)
-        run = JobRun(claimed.id, self.host, store, self.studies, lease, stream, self.stop, self.tell)
-        return run.run(request)
-
-    def _known_there(self, key: RecordKey) -> Sequence[Record]:
-        """The server's records of a key, as far as they can be read and are sound."""
-        checks = RecordChecks()
-        try:
-            return [record for record in self.records.records(key) if checks.record(record) is None]
-        except (NetworkError, UsageError) as error:
-            self.tell(News("warning", None, {"reason": f"begun without what the server knows of it: {error}"}))
-            return []
+        self.office.sender.refused.clear()  # of earlier jobs
+        store, studies = self.office.store_for(key), self.office.studies
+        return JobRun(claimed.id, self.host, store, studies, lease, stream, self.stop, self.tell).run(request)
 
 
 def _how_to_mend(said: Refused | LeaseEnded) -> str:

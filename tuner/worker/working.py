@@ -5,16 +5,13 @@ from __future__ import annotations
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 
-from ...cache.spool import folder_for
 from ...spaces.errors import NoCompiler
 from .. import wiring
 from ..hosts import Host
 from ..settings import Settings
 from .news import News, Tell
-from .outage import Outage
+from .office import opened_office
 from .pauses import StopSign
-from .sender import Sender
-from .spools import own_spool, take_over
 from .terms import Terms
 from .worker import Worker
 
@@ -40,26 +37,18 @@ def work(
 
     A `host` that is handed in stays open. Raises: UsageError, NetworkError, DeviceError, StoreError.
     """
-    server = wiring.open_remote_jobs(config, place.server_url)
     with ExitStack() as opened:
         host = host or opened.enter_context(closing(wiring.open_host(place.device, config)))
         if "compiler" in host.notes:
             raise NoCompiler(host.notes["compiler"])
-        store, studies = wiring.open_store_and_studies(config, place.db_url)
-        opened.callback(store.close)
-        records = opened.enter_context(closing(wiring.open_remote_store(config, place.server_url)))
-        folder = folder_for(config.cache_dir, place.server_url)
-        spool = opened.enter_context(closing(own_spool(folder)))
-        take_over(folder, spool)
-        for words in (*spool.damage, *host.notes.values()):
+        office = opened.enter_context(opened_office(config, place.server_url, place.db_url, tell))
+        for words in host.notes.values():
             tell(News("warning", None, {"reason": words}))
-        outage = Outage(tell)
-        sender = opened.enter_context(closing(Sender(spool, server, tell, outage)))
-        about = {"worker": terms.name, "server": server.url, "device": host.target.name}
-        tell(News("started", None, {**about, "backends": sorted(host.backends), "waiting": spool.waiting}))
-        sender.start()
+        about = {"worker": terms.name, "server": office.server.url, "device": host.target.name}
+        tell(News("started", None, {**about, "backends": sorted(host.backends), "waiting": office.spool.waiting}))
+        office.sender.start()
         try:
-            Worker(terms, host, server, records, store, studies, spool, sender, outage, stop, tell).run()
+            Worker(terms, host, office, stop, tell).run()
         finally:
-            sender.drain(terms.flush_s, lambda: stop.at_once)
-            tell(News("stopped", None, {"waiting": sender.waiting}))
+            office.sender.drain(terms.flush_s, lambda: stop.at_once)
+            tell(News("stopped", None, {"waiting": office.sender.waiting}))
