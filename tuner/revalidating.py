@@ -27,9 +27,12 @@ FRACTION = 0.05
 """Of what the search cost, that timing its best few anew may."""
 
 SEARCH_SHARE = 0.5
-"""Most of the time that goes to checking and timing each alone: the playoff decides."""
+"""Of the time that is left once the first was timed, with the device open: for each alone. The playoff decides."""
 
 LEAST_PLAYOFF_S = 0.5
+
+AROUND_PLAYOFF_S = 1.0
+"""What a playoff takes beside its rounds: loading, estimates, and the round in which the time runs out."""
 
 State = Literal["waiting", "exact", "renewed", "failed", "interrupted"]
 
@@ -205,19 +208,24 @@ class Revalidation:
         engine = self.host.engine(task.key.problem, task.key.policy)
         try:
             lanes = self._lanes(task)
-            budget = Budget(len(task.few), SEARCH_SHARE * task.budget_s)
-            spending = Spending(budget, self.clock)
+            spending = Spending(Budget(1), self.clock)
             study = Study(task.key, lanes, engine, self.store, spending, tuning.this_user(), self.request.seed)
             try:
                 study.search()
-                study.playoff_s = max(LEAST_PLAYOFF_S, task.budget_s - (self.clock() - begun_s))
+                left_s = max(LEAST_PLAYOFF_S, task.budget_s - (self.clock() - begun_s))
+                study.spending = Spending(
+                    Budget(len(task.few), SEARCH_SHARE * left_s), self.clock, already=spending.trials
+                )
+                study.search()
+                left_s = task.budget_s - (self.clock() - begun_s)
+                study.playoff_s = max(LEAST_PLAYOFF_S, left_s - AROUND_PLAYOFF_S)
                 study.playoff()
             except KeyboardInterrupt:
                 study.stopped = "interrupted"
                 raise
             finally:
                 seconds = self.clock() - begun_s
-                log = study_logs.log_of(study, former.REVALIDATE, seconds, spending.trials)
+                log = study_logs.log_of(study, former.REVALIDATE, seconds, len(study.records))
                 study_logs.keep(self.studies, log)
             return study
         finally:

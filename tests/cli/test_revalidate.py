@@ -27,7 +27,7 @@ def test_after_another_compiler_lookups_become_exact_again(tmp_path):
     assert tune("gemm", *SHAPE, "--trials", "10", "--json").returncode == 0
     assert "stale" in tune("lookup", "gemm", *SHAPE, "--json", cc=newer).stdout
     planned = json.loads(tune("revalidate", "--device", "cpu", "--dry-run", "--json", cc=newer).stdout)
-    assert [one["state"] for one in planned["problems"]] == ["waiting"]
+    assert [(one["state"], one["original_s"] > 0) for one in planned["problems"]] == [("waiting", True)]
     done = tune("revalidate", "--device", "cpu", "--time", "4", "--best", "3", "--json", cc=newer)
     assert done.returncode == 0, done.stderr
     (one,) = json.loads(done.stdout)["problems"]
