@@ -6,10 +6,12 @@ from fastapi import FastAPI
 
 from ..tuner import settings, wiring
 from .app import create_app
+from .stopping import stop_with_parent
 
 
 def create() -> FastAPI:
     """The application over the store that the settings name. Raises: UsageError, StoreError."""
+    stop_with_parent()
     config, served = settings.read(), wiring.server_services()
     return create_app(
         served.lookups,

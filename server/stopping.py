@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import multiprocessing.connection
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -36,3 +39,19 @@ def told_of_signals(stop: Callable[[], None]) -> Iterator[None]:
         for number in listening:
             if signal.getsignal(number) is hear:
                 signal.signal(number, before[number])
+
+
+def stop_with_parent() -> None:
+    """Stop this process, in good order, when the one that started it as one of several servers is gone.
+
+    uvicorn's own processes would go on for ever, and keep the port, where their supervisor was killed.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch(sentinel: int) -> None:
+        multiprocessing.connection.wait([sentinel])
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, args=(parent.sentinel,), name="kerntune-parent", daemon=True).start()

@@ -4,8 +4,10 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
@@ -78,6 +80,26 @@ def test_a_server_ends_in_good_order_when_it_is_asked_to(signal_sent, workers):
         _, words = running.communicate(timeout=30)
     assert running.returncode == 0
     assert "Traceback" not in words
+
+
+def test_the_processes_of_a_server_that_is_killed_end_and_leave_the_port():
+    """Nobody is left to stop them."""
+    with serving("--workers", "2") as (url, running):
+        assert status_of(f"{url}/healthz") == 200
+        running.kill()
+        until_s = time.monotonic() + 30
+        while answers(url) and time.monotonic() < until_s:
+            time.sleep(0.1)
+        assert not answers(url)
+
+
+def answers(url):
+    """Whether somebody listens there."""
+    try:
+        socket.create_connection(("127.0.0.1", int(url.rsplit(":", 1)[1])), 1).close()
+    except OSError:
+        return False
+    return True
 
 
 def test_with_keys_each_request_needs_one():
