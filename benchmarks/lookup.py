@@ -196,7 +196,12 @@ def main() -> None:
         raise SystemExit("wrk is needed for the load: apt-get install wrk")
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:///{folder}/lookup.db"
-        environment = {**os.environ, "KERNTUNE_DB": url, "KERNTUNE_CACHE_DIR": f"{folder}/binaries"}
+        environment = {
+            **os.environ,
+            "KERNTUNE_DB": url,
+            "KERNTUNE_CACHE_DIR": f"{folder}/binaries",
+            "KERNTUNE_RATE": "0",
+        }
         filled(url)
         told = {"http": over_http(given, environment, new_key(environment)), "in_process_us": in_process(url)}
     said = {"command": " ".join(["python", *sys.argv]), "date": datetime.now(UTC).date().isoformat()}

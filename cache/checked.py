@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
@@ -66,9 +67,14 @@ def name(value: object, where: str, most_chars: int = 200) -> str:
     return said
 
 
+def is_digest(value: object) -> bool:
+    """Whether `canonical.digest` can have made it."""
+    return isinstance(value, str) and _DIGEST.fullmatch(value) is not None
+
+
 def digest(value: object, where: str) -> str:
     """A digest as `canonical.digest` makes it."""
-    if not isinstance(value, str) or not _DIGEST.fullmatch(value):
+    if not isinstance(value, str) or not is_digest(value):
         raise UsageError(f"{where} is {shown(value)}: a digest is {DIGEST_CHARS} of 0-9 and a-f.")
     return value
 
@@ -99,6 +105,20 @@ def number(value: object, where: str, least: float, most: float) -> float:
     if not fits or not isfinite(value):  # type: ignore[arg-type]  # mypy does not follow `fits`
         raise UsageError(f"{where} is {shown(value)}: it takes a number from {least:g} to {most:g}.")
     return float(value)  # type: ignore[arg-type]
+
+
+def document(value: object, where: str, most_chars: int, most_depth: int = 16) -> Mapping[str, Any]:
+    """A JSON object of anything, nested no deeper than this and as text no longer."""
+    said = mapping(value, where)
+    level: list[Any] = [said]
+    for _ in range(most_depth):
+        level = [entry for outer in level for entry in (outer.values() if isinstance(outer, Mapping) else outer)]
+        level = [entry for entry in level if isinstance(entry, Mapping | list | tuple)]
+    if level:
+        raise UsageError(f"{where} is nested deeper than {most_depth} levels.")
+    if (chars := len(json.dumps(value))) > most_chars:
+        raise UsageError(f"{where} is {chars:,} characters long: {most_chars:,} are allowed.")
+    return said
 
 
 def plain(value: object, where: str, most_chars: int = 200) -> int | float | str | bool:

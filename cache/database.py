@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Connection, Engine, Insert, PoolProxiedConnection, Table, create_engine, event, text
 from sqlalchemy.dialects import postgresql, sqlite
@@ -37,7 +37,8 @@ class Database:
         self._writer = engine.execution_options(kerntune_writes=True)  # the same connections
         self.where = where
         self._pid = os.getpid()
-        self._watching: PoolProxiedConnection | None = None
+        self._watched: PoolProxiedConnection | None = None
+        self._watching: sqlite3.Cursor | None = None  # of it
         self._watch_lock = Lock()
 
     @classmethod
@@ -88,18 +89,21 @@ class Database:
         SQLite counts commits of other connections for a connection that is kept (PRAGMA data_version); PostgreSQL
         says which transactions have ended (pg_current_snapshot).
         """
+        watching = self._watching
+        if watching is not None and self._pid == os.getpid():
+            try:  # this is asked at every look-up: what can be left out here is
+                with self._watch_lock:
+                    return str(watching.execute("PRAGMA data_version").fetchone()[0])
+            except sqlite3.Error as error:
+                raise explain(error, self.where) from error
         with self.plain_errors(), self._watch_lock:
-            if self.dialect != "sqlite":
+            if self._engine.dialect.name != "sqlite":
                 with self._engine.connect() as connection:
                     return str(connection.scalar(text("SELECT pg_current_snapshot()")))
             if self._watching is None:
-                self._watching = self._engine.raw_connection()  # outside of any transaction, or it would see one state
-            cursor = self._watching.cursor()
-            try:
-                cursor.execute("PRAGMA data_version")
-                return str(cursor.fetchone())
-            finally:
-                cursor.close()
+                self._watched = self._engine.raw_connection()  # outside of any transaction, or it would see one state
+                self._watching = cast("sqlite3.Cursor", self._watched.cursor())
+            return str(self._watching.execute("PRAGMA data_version").fetchone()[0])
 
     def vacuum(self) -> int:
         """Give the file's unused pages back to the disk: bytes freed. PostgreSQL does so by itself: none.
@@ -121,9 +125,9 @@ class Database:
     def close(self) -> None:
         """Let go of connections. Idempotent."""
         with self._watch_lock:
-            if self._watching is not None and self._pid == os.getpid():
-                self._watching.close()
-            self._watching = None
+            if self._watched is not None and self._pid == os.getpid():
+                self._watched.close()
+            self._watched = self._watching = None
         self._engine.dispose(close=self._pid == os.getpid())
 
     @contextmanager
@@ -131,7 +135,7 @@ class Database:
         """What the database complains of becomes a StoreError; its own words stay in `__cause__`."""
         if self._pid != os.getpid():
             self._engine.dispose(close=False)  # a fork: the connections are the parent's
-            self._watching = None
+            self._watched = self._watching = None
             self._pid = os.getpid()
         try:
             yield

@@ -73,7 +73,7 @@ class HttpClient:
         """Raises: NetworkError, with the address and what to check."""
         raise NetworkError(
             f"no answer from the server {self.url}: {why}. Check the address (--server, KERNTUNE_SERVER) and that "
-            "`tune serve` of a fitting version runs there; without a server, the local database alone is asked."
+            "`tune serve` of a fitting version runs there."
         ) from None
 
     def _ask(self, request: Request) -> Reply:
@@ -142,6 +142,12 @@ class _SameOriginRedirects(HTTPRedirectHandler):
             )
         # urllib would make a GET of a POST, which loses the body.
         return super().redirect_request(req, fp, code, msg, headers, newurl) if req.data is None else None
+
+
+def goes_in_the_clear(url: str) -> bool:
+    """Whether what is sent there can be read on the way: over a network, and without TLS."""
+    parts = urlsplit(url)
+    return parts.scheme == "http" and parts.hostname not in LOOPBACK
 
 
 def _opener(url: str) -> OpenerDirector:

@@ -55,10 +55,10 @@ def event_from_row(row: Mapping[str, Any]) -> JobEvent:
 
 
 def miss_row(miss: Miss, now: datetime) -> dict[str, Any]:
-    """The first miss of a key as a row of `misses`."""
+    """The first misses of a key as a row of `misses`."""
     at = stamp_to_text(now)
     request = canonical_json(clean_value(miss.request))
-    counted = {"count": 1, "gflop": miss.gflop, "first_at": at, "last_at": at}
+    counted = {"count": miss.count, "gflop": miss.gflop * miss.count, "first_at": at, "last_at": at}
     return {"key_digest": miss.key_digest, "op": miss.op, "request": request} | counted
 
 

@@ -21,9 +21,9 @@ def priority_with(asked: int, misses: int) -> int:
     return min(MAX_PRIORITY, asked + misses.bit_length())
 
 
-def is_doubling(misses: int) -> bool:
-    """Whether this count is worth one more step than the last."""
-    return misses & (misses - 1) == 0
+def steps_of(misses: int, more: int) -> int:
+    """What `more` of a key's misses are worth, where it has so many by now."""
+    return misses.bit_length() - (misses - more).bit_length()
 
 
 def made(new: NewJob, job_id: int, priority: int, now: datetime) -> Job:

@@ -113,6 +113,7 @@ class Miss:
     op: str
     request: Mapping[str, Any]
     gflop: float = 0.0  # of one call: what a miss costs grows with it
+    count: int = 1  # so often
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -28,6 +29,8 @@ NETWORK_FILE_SYSTEMS = frozenset(
 )
 """File systems that several machines share: SQLite's log needs memory shared by all who write, and locks that hold
 (sqlite.org/wal.html, "does not work over a network filesystem"; sqlite.org/howtocorrupt.html section 2.1)."""
+
+_making = Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +65,28 @@ def locate(text: str) -> Location:
 def prepare_file(path: Path) -> None:
     """Make the folder (0700) and an empty file (0600) where there is none.
 
-    Raises: StoreError where the disk is a network's, or where they cannot be made.
+    A file that is there is not opened: to close it again would let go of every lock this process has on it, by
+    whatever connection (POSIX), and another process would take SQLite's log away from under it
+    (sqlite.org/howtocorrupt.html, 2.2). Raises: StoreError where the disk is a network's, or where they cannot be made.
     """
     refuse_network_file_system(path)
     try:
         for folder in reversed([folder for folder in path.parents if not folder.exists()]):
             folder.mkdir(mode=0o700, exist_ok=True)  # exist_ok: another process may be making it as well
-        os.close(os.open(path, os.O_CREAT | os.O_RDONLY, 0o600))
+        _make(path)
     except OSError as error:
         raise StoreError(
             f"{path} cannot be made or opened: {error.strerror} ({error.filename}). "
             "Name a file in a folder you may write to by --db or KERNTUNE_DB."
         ) from None
+
+
+def _make(path: Path) -> None:
+    with _making:  # it is closed again before another thread connects to it
+        try:
+            os.close(os.open(os.path.realpath(path), os.O_CREAT | os.O_EXCL | os.O_RDONLY, 0o600))
+        except FileExistsError:
+            path.stat()  # a circle of links is there, and is no file
 
 
 def refuse_network_file_system(path: Path) -> None:

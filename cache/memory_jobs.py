@@ -9,7 +9,20 @@ from threading import RLock
 from typing import Any
 
 from . import job_rules
-from .jobs import Capacity, Claim, Demand, Happening, Job, JobEvent, JobState, Miss, NewJob, Outcome, Submitted
+from .jobs import (
+    MAX_PRIORITY,
+    Capacity,
+    Claim,
+    Demand,
+    Happening,
+    Job,
+    JobEvent,
+    JobState,
+    Miss,
+    NewJob,
+    Outcome,
+    Submitted,
+)
 from .refusals import UnknownJob
 from .rules import clean_value
 
@@ -101,9 +114,10 @@ class MemoryJobs:
                 old = self._demands.get(miss.key_digest)
                 new = _first(miss, now) if old is None else _again(old, miss, now)
                 self._demands[miss.key_digest] = new
+                steps = job_rules.steps_of(new.count, miss.count)
                 for job in self._active():
-                    if job.key_digest == miss.key_digest and job.state == "queued" and job_rules.is_doubling(new.count):
-                        self._put(replace(job, priority=job_rules.priority_with(job.priority, 1)))
+                    if job.key_digest == miss.key_digest and job.state == "queued":
+                        self._put(replace(job, priority=min(MAX_PRIORITY, job.priority + steps)))
 
     def top_misses(self, limit: int = 20) -> list[Demand]:
         with self._lock:
@@ -131,8 +145,10 @@ class MemoryJobs:
 
 
 def _first(miss: Miss, now: datetime) -> Demand:
-    return Demand(miss.key_digest, miss.op, clean_value(miss.request), 1, miss.gflop, now, now)
+    request, gflop = clean_value(miss.request), miss.gflop * miss.count
+    return Demand(miss.key_digest, miss.op, request, miss.count, gflop, now, now)
 
 
 def _again(demand: Demand, miss: Miss, now: datetime) -> Demand:
-    return replace(demand, count=demand.count + 1, gflop=demand.gflop + miss.gflop, last_at=now)
+    count, gflop = demand.count + miss.count, demand.gflop + miss.gflop * miss.count
+    return replace(demand, count=count, gflop=gflop, last_at=now)

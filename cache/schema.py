@@ -6,7 +6,7 @@ from sqlalchemy import BigInteger, Integer, MetaData, String
 
 from ..spaces.canonical import DIGEST_CHARS
 
-HEAD = "0003"
+HEAD = "0004"
 """Revision of the schema: the newest file of `migrations/versions/`. Revisions sort as text."""
 
 VERSION_TABLE = "kerntune_version"

@@ -35,7 +35,7 @@ _SEGMENT = re.compile(r"[0-9]{16}\.jsonl")
 
 
 def folder_for(cache_dir: Path, server_url: str) -> Path:
-    """Where the spools for a server lie, one folder for each device that works for it."""
+    """Where the spools for a server lie, one folder for each worker of this machine."""
     return cache_dir / "spool" / digest({"server": server_url.rstrip("/")})
 
 

@@ -35,10 +35,7 @@ def take(lock: int, folder: Path) -> None:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise SpoolBusy(
-            f"another worker uses the spool {folder}: one works for a server on a device. Stop it, or name another "
-            "device by --device."
-        ) from None
+        raise SpoolBusy(f"another worker uses the spool {folder}: each has one of its own.") from None
 
 
 def make_own(folder: Path) -> None:

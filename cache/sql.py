@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, and_, bindparam, func, select, true
+from sqlalchemy import ColumnElement, Connection, Select, Table, and_, bindparam, exists, func, select, true
 
 from ..spaces.errors import StoreError
 from ..spaces.targets import Target
@@ -84,15 +84,8 @@ class SqlStore:
         return self._read(select(records).where(of_key).order_by(records.c.recorded_at, records.c.id), key)
 
     def candidates(self, op: str, problem_digest: str | None = None) -> list[Record]:
-        of_op: ColumnElement[bool] = records.c.problem_digest.in_(select(problems.c.digest).where(problems.c.op == op))
-        if problem_digest is not None:
-            of_op = and_(of_op, records.c.problem_digest == problem_digest)
-        query = (
-            _with_keys()
-            .where(records.c.id.in_(_winner_ids(of_op, by_template=True)))
-            .order_by(records.c.recorded_at, records.c.key_digest, records.c.template_digest)
-        )
-        return self._read(query)
+        query = _CANDIDATES_OF_OP if problem_digest is None else _CANDIDATES
+        return self._read(query, said={"op": op, "problem": problem_digest})
 
     def page(
         self,
@@ -119,8 +112,8 @@ class SqlStore:
         return Page(tuple(self._records_of(rows[:limit])), more)
 
     def targets(self) -> list[Target]:
-        used = select(records.c.target_digest).distinct()
-        query = select(targets.c.json).where(targets.c.digest.in_(used)).order_by(targets.c.name, targets.c.digest)
+        used = exists().where(records.c.target_digest == targets.c.digest)  # one look in the index for each target
+        query = select(targets.c.json).where(used).order_by(targets.c.name, targets.c.digest)
         with self._database.reading() as connection:
             return [Target.from_dict(json.loads(text)) for text in connection.execute(query).scalars()]
 
@@ -173,7 +166,7 @@ class SqlStore:
 
 def every_candidate(connection: Connection, where: str) -> list[Record]:
     """The best record of every key and template of all ops, in one statement: of one state of the database."""
-    query = _with_keys().where(records.c.id.in_(_winner_ids(true(), by_template=True)))
+    query = _candidates(true())
     return _records_of(cast("list[dict[str, Any]]", connection.execute(query).mappings().all()), where)
 
 
@@ -227,3 +220,14 @@ _OF_KEY = and_(records.c.problem_digest == bindparam("problem"), records.c.key_d
 _OF_TEMPLATES = and_(_OF_KEY, records.c.template_digest.in_(bindparam("templates", expanding=True)))
 _BEST = select(records).where(records.c.id.in_(_winner_ids(_OF_KEY)))  # made once: that takes longer than reading
 _BEST_OF_TEMPLATES = select(records).where(records.c.id.in_(_winner_ids(_OF_TEMPLATES)))
+
+
+def _candidates(condition: ColumnElement[bool]) -> Select[Any]:
+    """The best record of every key and template among some records, oldest first."""
+    winners = records.c.id.in_(_winner_ids(condition, by_template=True))
+    return _with_keys().where(winners).order_by(records.c.recorded_at, records.c.key_digest, records.c.template_digest)
+
+
+_OF_OP = records.c.problem_digest.in_(select(problems.c.digest).where(problems.c.op == bindparam("op")))
+_CANDIDATES_OF_OP = _candidates(_OF_OP)
+_CANDIDATES = _candidates(and_(_OF_OP, records.c.problem_digest == bindparam("problem")))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, delete, false, or_, select, text, update
+from sqlalchemy import Connection, Select, case, delete, false, or_, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ..spaces.errors import StoreError
@@ -161,10 +161,13 @@ class SqlJobs:
     def note_misses(self, wanted: Sequence[Miss], now: datetime) -> None:
         in_order = sorted(wanted, key=lambda miss: miss.key_digest)  # of keys, so that two callers take turns
         with self._database.transaction() as connection:
-            counts = [(miss.key_digest, self._count(connection, miss, now)) for miss in in_order]
-            for key in (key for key, count in counts if job_rules.is_doubling(count)):
-                queued = (jobs.c.key_digest == key, jobs.c.state == "queued", jobs.c.priority < MAX_PRIORITY)
-                connection.execute(update(jobs).where(*queued).values(priority=jobs.c.priority + 1))
+            counts = [(miss, self._count(connection, miss, now)) for miss in in_order]
+            for miss, count in counts:
+                if steps := job_rules.steps_of(count, miss.count):
+                    queued = (jobs.c.key_digest == miss.key_digest, jobs.c.state == "queued")
+                    raised = jobs.c.priority + steps
+                    highest = case((raised > MAX_PRIORITY, MAX_PRIORITY), else_=raised)
+                    connection.execute(update(jobs).where(*queued).values(priority=highest))
 
     def top_misses(self, limit: int = 20) -> list[Demand]:
         dearest = (misses.c.gflop.desc(), misses.c.count.desc(), misses.c.key_digest)
@@ -176,8 +179,8 @@ class SqlJobs:
         """How often the key was missed by now."""
         first = miss_row(miss, now)
         again = {
-            "count": misses.c.count + 1,
-            "gflop": misses.c.gflop + miss.gflop,
+            "count": misses.c.count + first["count"],
+            "gflop": misses.c.gflop + first["gflop"],
             "last_at": first["last_at"],
         }
         counted = self._insert()(misses).values(first).on_conflict_do_update(index_elements=["key_digest"], set_=again)

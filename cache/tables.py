@@ -89,6 +89,7 @@ records = Table(
         "ranked_us",
     ),
     Index("ix_records_history", "key_digest", "recorded_at"),
+    Index("ix_records_target", "target_digest"),
 )
 
 incidents = Table(

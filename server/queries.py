@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ..cache.records import Policy
@@ -37,14 +37,34 @@ def query_from(op: Op, values: Mapping[str, Any], targets: Sequence[Target]) -> 
     Raises: UsageError where the words are off, UnknownDevice or UnknownTarget where nothing is known of the place.
     """
     dims = op.parse_shape(values["shape"], where="shape")
+    where, kind = place_from(values, targets)
+    return query_at(op, dims, values, where, kind)
+
+
+def with_registered(
+    targets: Sequence[Target], digest: str | None, registered: Callable[[str], Target | None]
+) -> Sequence[Target]:
+    """The known targets, and the one of this digest where it was registered before anything is known of it."""
+    if digest is None or any(target.digest == digest for target in targets):
+        return targets
+    found = registered(digest)
+    return [*targets, found] if found else targets
+
+
+def place_from(values: Mapping[str, Any], targets: Sequence[Target]) -> tuple[Target | Stated, DeviceKind]:
+    """Where it is to run, and the kind of that place. Raises: as query_from."""
     stated = Toolchain(**{name: values[name] for name in TOOLCHAIN_FIELDS})
-    where: Target | Stated
     if values["target"] is not None:
-        where = _target(values["target"], values["device"], stated, targets)
-        kind = where.kind
-    else:
-        device = _device(values["device"], targets)
-        where, kind = Stated(device.name, stated), device.kind
+        target = _target(values["target"], values["device"], stated, targets)
+        return target, target.kind
+    device = _device(values["device"], targets)
+    return Stated(device.name, stated), device.kind
+
+
+def query_at(
+    op: Op, dims: Mapping[str, int], values: Mapping[str, Any], where: Target | Stated, kind: DeviceKind
+) -> Query:
+    """The query of these dims and fields for a place. Raises: UsageError."""
     problem = op.problem(kind, **dims, **{field.name: _with_plus(values[field.name]) for field in op.fields})
     return Query(problem, Policy.default_for(kind, values["policy"]), where)
 

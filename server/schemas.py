@@ -12,6 +12,8 @@ from ..cache.records import CacheState, LaunchMode, Match
 from ..cache.refusals import MEDIA_TYPE
 from ..spaces.targets import Cpu, DeviceKind, Gpu, Toolchain
 
+SCHEMAS = "#/components/schemas/{model}"
+
 
 class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
@@ -89,14 +91,21 @@ def refusal(description: str) -> dict[str, Any]:
     return {"description": description, "content": {MEDIA_TYPE: {"schema": schema}}}
 
 
-def describe_refusals(app: FastAPI) -> None:
-    """Add ProblemDetails to the schemas of `app`; FastAPI adds only models of its own media type."""
+def describe_refusals(app: FastAPI, *bodies: type[BaseModel]) -> None:
+    """Add ProblemDetails to the schemas of `app`; FastAPI adds only models of its own media type.
+
+    And `bodies`: those of requests that are read as they come, which FastAPI does not see.
+    """
     made = app.openapi
 
     def openapi() -> dict[str, Any]:
         document = made()
         schemas = document.setdefault("components", {}).setdefault("schemas", {})
-        schemas[ProblemDetails.__name__] = ProblemDetails.model_json_schema()
+        described_here: tuple[type[BaseModel], ...] = (ProblemDetails, *bodies)
+        for body in described_here:
+            described = body.model_json_schema(ref_template=SCHEMAS)
+            for name, schema in (*described.pop("$defs", {}).items(), (body.__name__, described)):
+                schemas.setdefault(name, schema)
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]  # how FastAPI documents it

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from ..cache.generations import MOST_LISTED, Frozen, Generation
+from ..cache.jobs import Claim, Demand, Happening, Job, JobEvent, JobState, Outcome, Submitted
 from ..cache.records import Answer, Match
 from ..spaces.targets import Target
 from ..tuner.generation_services import Diff
+from ..tuner.job_words import Wish
 from ..tuner.lookup import Query
 from ..tuner.pinned import Pinned
 from ..tuner.record_services import Uploaded, WrittenPage
@@ -80,3 +82,62 @@ class RecordServices(Protocol):
 
     def target(self, digest: str) -> Target:
         """The target of this digest. Raises: UnknownTarget."""
+
+
+class JobServices(Protocol):
+    """What the routes of jobs need. Safe to call from several threads; each method but `note_miss` and `close` raises
+    StoreError, those with a `job_id` UnknownJob, and those with a token LeaseLost where that is not the newest lease's.
+    """
+
+    def targets(self) -> list[Target]:
+        """Every target something is known about, in a fixed order."""
+
+    def target(self, digest: str) -> Target | None:
+        """A target that is known or was registered."""
+
+    def submit(self, query: Query, wish: Wish, priority: int = 0, asked_by: str = "") -> Submitted:
+        """The active job of the query's key, made where there is none.
+
+        Raises: UsageError for words that no worker would take, NoFeasibleConfig where no template can compute it.
+        """
+
+    def known_meanwhile(self, query: Query) -> Answer | None:
+        """The best answer there is while the job waits, even one of another shape."""
+
+    def missed(self, queries: Sequence[Query], wish: Wish | None = None, asked_by: str = "") -> list[Job]:
+        """Count the misses, and give the job of each. Raises: as `submit`; then no job is made for the rest."""
+
+    def note_miss(self, query: Query) -> None:
+        """Count a query that had no answer. Waits for nothing and raises nothing."""
+
+    def top_misses(self, limit: int) -> list[Demand]:
+        """What is missed at the highest cost, dearest first."""
+
+    def claim(self, worker: str, target: Target, backends: Sequence[str], lease_s: float) -> Claim | None:
+        """A job for this worker, whose target is known from now on; None where there is none."""
+
+    def heartbeat(self, job_id: int, token: int, lease_s: float) -> bool:
+        """Prolong a lease; True: stop, the job was cancelled."""
+
+    def add_events(self, job_id: int, token: int, happenings: Sequence[Happening]) -> Job:
+        """Keep what happened."""
+
+    def finish(
+        self, job_id: int, token: int, outcome: Outcome, error: str | None, result: Mapping[str, Any] | None
+    ) -> Job:
+        """End a lease; the same word said again changes nothing."""
+
+    def cancel(self, job_id: int) -> Job:
+        """End an active job; one that has ended stays as it is."""
+
+    def get(self, job_id: int) -> Job:
+        """The job as it is now."""
+
+    def page(self, state: JobState | None, before: int | None, limit: int) -> list[Job]:
+        """Jobs with ids below `before`, newest first."""
+
+    def happened(self, job_id: int, after: int) -> tuple[list[JobEvent], bool]:
+        """Some of what happened since event `after`, in order; and whether nothing more will."""
+
+    def close(self) -> None:
+        """Write down the misses that are counted; called before the store is closed. Idempotent."""

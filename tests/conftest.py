@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 
 # Tests are no package: `from builders import a_record` and `from contracts.store_contract import StoreContract`.
 sys.path.insert(0, str(Path(__file__).parent))
-pytest.register_assert_rewrite("asking", "builders", "contracts", "writers")
+pytest.register_assert_rewrite("aftermath", "asking", "builders", "contracts", "processes", "writers")
 
 
 def _on_path(*programs: str) -> bool:
@@ -26,6 +26,12 @@ def _on_path(*programs: str) -> bool:
 
 def _has_nvrtc() -> bool:
     return find_spec("cuda") is not None and nvrtc_version() is not None
+
+
+def _has_initdb() -> bool:
+    from cluster import programs
+
+    return programs() is not None
 
 
 NEEDS: dict[str, tuple[Callable[[], bool], str]] = {
@@ -37,6 +43,7 @@ NEEDS: dict[str, tuple[Callable[[], bool], str]] = {
     "gpu": (lambda: gpu_count() > 0, "no NVIDIA GPU"),
     "git": (lambda: (ROOT / ".git").exists() and _on_path("git"), "not a git checkout"),
     "postgres": (lambda: bool(os.environ.get("KERNTUNE_TEST_POSTGRES")), "KERNTUNE_TEST_POSTGRES names no server"),
+    "initdb": (_has_initdb, "no PostgreSQL server is installed here (initdb)"),
     "browser": (lambda: _on_path("chromium", "chromium-browser"), "no chromium on PATH"),
     "compiler": (
         lambda: _on_path(*filter(None, [os.environ.get("CC"), "cc", "gcc", "clang"])),

@@ -17,9 +17,9 @@ def a_new_job(key: int = 1, priority: int = 0, **changes: object) -> NewJob:
     return NewJob(key_digest=f"{key:032x}", op="gemm", priority=priority, **words)
 
 
-def a_miss(key: int = 1, gflop: float = 0.5) -> Miss:
-    """A miss of the key of this number."""
-    return Miss(f"{key:032x}", "gemm", {"key": key}, gflop)
+def a_miss(key: int = 1, gflop: float = 0.5, count: int = 1) -> Miss:
+    """A miss of the key of this number, or several at once."""
+    return Miss(f"{key:032x}", "gemm", {"key": key}, gflop, count)
 
 
 def claim_all(queue: Jobs, worker: str = "w") -> list[int]:

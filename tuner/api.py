@@ -9,7 +9,7 @@ from typing import Any
 
 from ..cache.records import Answer
 from ..templates.catalogue import op_named
-from . import asking, settings, tuning
+from . import asking, settings, sharing, tuning
 from .budget import Budget
 from .samplers import DEFAULT
 from .schedule import PATIENCE
@@ -32,6 +32,7 @@ def tune(
     policy: str = "cold",
     force: bool = False,
     db: str | None = None,
+    server: str | None = None,
     transfer: bool = True,
     allow_vendor: bool = False,
     **fields: Any,
@@ -42,7 +43,9 @@ def tune(
     `trials` and `time_s` (seconds) comes first; before, after `patience` trials in a row without a better best, when
     the sampler expects to gain less than the share `min_gain`, or at a best of `target_us`. It starts from what is
     stored of near problems and devices, unless `transfer` is false. With `allow_vendor` the answer may be the vendor's
-    library, where that was clearly faster in the playoff: its template is "vendor:…" and its config empty.
+    library, where that was clearly faster in the playoff: its template is "vendor:…" and its config empty. With
+    `server` what that one knows of the problem counts, and every record reaches it, later where it is away (a
+    RuntimeWarning).
 
     Raises: UsageError for words that are off, NoFeasibleConfig, DeviceError, StoreError. KeyboardInterrupt keeps what
     was measured; the next call goes on from there.
@@ -50,7 +53,8 @@ def tune(
     names = (template,) if isinstance(template, str) else tuple(template)
     budget, rules = Budget(trials, time_s), StopRules(patience, min_gain, target_us)
     words = (device, names, budget, sampler, seed, policy, force, db, transfer, rules, allow_vendor)
-    report = tuning.run(tuning.Request(op, fields, *words))
+    request = tuning.Request(op, fields, *words)
+    report = tuning.run(request) if server is None else sharing.run(request, server, tuning.Watch(), sharing.warn)
     _TIERS.remembered.forget()
     if report.interrupted:
         raise KeyboardInterrupt

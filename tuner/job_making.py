@@ -21,10 +21,11 @@ MOST_FLOP = 10**21
 def new_job(query: Query, wish: Wish, targets: Sequence[Target], priority: int = 0, asked_by: str = "") -> NewJob:
     """The job that answers a query; `targets` are those that are known.
 
-    Raises: UnknownName for a sampler or template there is not, NoFeasibleConfig where no template can compute it.
+    Raises: UnknownName for a sampler or template there is not, NoFeasibleConfig where no template can compute it,
+    UsageError for words that no worker would take.
     """
     check_name(wish.sampler)
-    words = _words(query, wish, targets)
+    words = JobWords.from_json(_words(query, wish, targets).to_json())  # as its worker will read them
     return NewJob(
         key_digest=key_digest(query),
         op=query.problem.op,
@@ -36,11 +37,11 @@ def new_job(query: Query, wish: Wish, targets: Sequence[Target], priority: int =
     )
 
 
-def miss(query: Query, targets: Sequence[Target]) -> Miss:
-    """That a query had no answer."""
+def miss(query: Query, targets: Sequence[Target], count: int = 1) -> Miss:
+    """That a query had no answer, so often."""
     flop = query.problem.symbols().get("flops", 0)
     gflop = min(int(flop), MOST_FLOP) / 1e9
-    return Miss(key_digest(query), query.problem.op, _words(query, Wish(), targets).to_json(), gflop)
+    return Miss(key_digest(query), query.problem.op, _words(query, Wish(), targets).to_json(), gflop, count)
 
 
 def key_digest(query: Query) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, get_args
 
-from ..cache.checked import listed, mapping, member, name, number, one_of, plain, truth, whole
+from ..cache.checked import LARGEST_WHOLE, listed, mapping, member, name, number, one_of, plain, truth, whole
 from ..cache.records import CacheState
 from ..spaces.errors import UsageError
 from ..spaces.problems import FieldValue
@@ -16,9 +16,8 @@ from .samplers import DEFAULT
 MOST_TRIALS = 100_000
 LONGEST_S = 86_400.0
 SHORTEST_S = 0.001
-LARGEST_SEED = 2**63 - 1
+LARGEST_SEED = LARGEST_WHOLE
 MOST_TEMPLATES = 32
-MOST_NAME_CHARS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +30,22 @@ class Wish:
     seed: int = 0
     force: bool = False
     templates: tuple[str, ...] = ()  # empty: all that can compute it
+
+    @staticmethod
+    def from_json(data: Mapping[str, Any], where: str = "") -> Wish:
+        """The wish of these words, each checked; `where` stands before their names. Raises: UsageError."""
+
+        def said(word: str) -> tuple[Any, str]:
+            return member(data, word, where), f"{where}{word}"
+
+        return Wish(
+            trials=whole(*said("trials"), least=1, most=MOST_TRIALS),
+            time_s=number(*said("time_s"), least=SHORTEST_S, most=LONGEST_S),
+            sampler=name(*said("sampler")),
+            seed=whole(*said("seed"), least=0, most=LARGEST_SEED),
+            force=truth(*said("force")),
+            templates=listed(*said("templates"), most=MOST_TEMPLATES, check=name),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +87,7 @@ class JobWords:
             policy=one_of(member(data, "policy", "job."), "job.policy", get_args(CacheState)),
             device=None if device is None else name(device, "job.device"),
             target=None if target is None else name(target, "job.target"),
-            wish=Wish(
-                trials=whole(member(data, "trials", "job."), "job.trials", 1, MOST_TRIALS),
-                time_s=number(member(data, "time_s", "job."), "job.time_s", SHORTEST_S, LONGEST_S),
-                sampler=name(member(data, "sampler", "job."), "job.sampler"),
-                seed=whole(member(data, "seed", "job."), "job.seed", 0),
-                force=truth(member(data, "force", "job."), "job.force"),
-                templates=listed(member(data, "templates", "job."), "job.templates", MOST_TEMPLATES, name),
-            ),
+            wish=Wish.from_json(data, "job."),
         )
 
 

@@ -17,6 +17,8 @@ TEMPLATE = "template "
 """How a difference begins that is about the kernel's source, not about the place."""
 NOT_MEASURED = "not measured"
 """How the first difference of an answer begins whose time is foretold."""
+MOST_EXPLAINED = 200
+"""Records that are compared field by field to explain a miss: those whose problems are most alike."""
 NOTHING_STATED = Toolchain()
 
 
@@ -99,6 +101,11 @@ def accepted_by(min_match: Match) -> tuple[Match, ...]:
     if min_match not in kinds:
         raise UnknownName(min_match, "a kind of match", kinds)
     return cast("tuple[Match, ...]", kinds[: kinds.index(min_match) + 1])
+
+
+def _unlike(asked: Mapping[str, object], problem: Problem) -> int:
+    """In how many of its words a problem is another one."""
+    return sum(asked.get(name) != value for name, value in problem.fields)
 
 
 def answer_from(record: Record, measurement: Measurement, differences: tuple[str, ...] = ()) -> Answer:

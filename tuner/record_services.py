@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..cache import checked
+from ..cache.checked import is_digest
 from ..cache.records import Record
 from ..cache.refusals import UnknownTarget, printable
 from ..cache.store import Store
@@ -22,7 +24,7 @@ PAGE_BYTES = 4 * 2**20
 """A page of records ends soon after so many: it is held in memory on both sides."""
 
 READ_AT_ONCE = 20
-"""Records of a page that are read from the store in one step; one has 2 MiB at most, and 2 KiB as a rule."""
+"""Records of a page that are read from the store in one step; one may have MiB of samples, and has 2 KiB as a rule."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,7 @@ class StoreRecordServices:
         self, op: str | None, problem: str | None, target: str | None, cursor: str | None, limit: int
     ) -> WrittenPage:
         """At most `limit` records in order of arrival; fewer where they are large. Raises: UsageError, StoreError."""
+        _check_words(op, problem, target)
         written: list[str] = []
         size = 0
         while True:
@@ -106,9 +109,10 @@ class StoreRecordServices:
 
     def target(self, digest: str) -> Target:
         """The target of this digest. Raises: UnknownTarget, StoreError."""
-        found = self._store.target(digest)
+        found = self._store.target(digest) if is_digest(digest) else None
         if found is None:
-            raise UnknownTarget(f'no target has the digest "{digest}" here: register it by POST /v1/targets.')
+            said = printable(digest, 60)
+            raise UnknownTarget(f'no target has the digest "{said}" here: register it by POST /v1/targets.')
         return found
 
     def _checked(self, upload: Any) -> Record:
@@ -120,3 +124,12 @@ class StoreRecordServices:
     def _accept(objection: str | None) -> None:
         if objection is not None:
             raise UsageError(objection)
+
+
+def _check_words(op: str | None, problem: str | None, target: str | None) -> None:
+    """Raises: UsageError for what no record can be of; databases differ in what they say to that."""
+    if op is not None:
+        checked.name(op, "op")
+    for name, said in (("problem", problem), ("target", target)):
+        if said is not None:
+            checked.digest(said, name)

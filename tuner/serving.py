@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from threading import Lock
 
-from ..cache.records import Answer, Match
+from ..cache.records import Answer, Match, Record
 from ..cache.refusals import unknown_generation
 from ..cache.store import Store
 from ..spaces.errors import StoreError
 from ..spaces.targets import Target
-from . import answering
+from . import answering, lookup
 from .generation_services import GenerationServices
+from .job_services import QueuedJobs
 from .lookup import Query
 from .pinned import Pinned, Pins
+from .record_services import StoreRecordServices
+
+RECENT_S = 5.0
+"""How old what a miss is explained by may be."""
 
 
 class StoreServices:
@@ -22,6 +31,8 @@ class StoreServices:
         self._store = store
         self._state = state
         self._pins = pins
+        self._reading = Lock()
+        self._winners: dict[str, tuple[float, list[Record]]] = {}
 
     def targets(self) -> list[Target]:
         """Every target a record is known for, by name. Raises: StoreError."""
@@ -32,8 +43,21 @@ class StoreServices:
         return answering.answer(self._store, query, min_match)
 
     def explain_miss(self, query: Query) -> list[str]:
-        """What the nearest record differs in: of the problem itself, else of the whole op. Raises: StoreError."""
-        return answering.explain_miss(self._store, query)
+        """What the nearest record differs in: of the problem itself, else of the whole op. Raises: StoreError.
+
+        What is known of an op takes most of a second to read where much is: it is read each RECENT_S at most, by one.
+        """
+        op = query.problem.op
+        return lookup.explain_miss(query, self._store.candidates(op, query.problem.digest) or self._recent(op))
+
+    def _recent(self, op: str) -> list[Record]:
+        """The winners of an op, as they were a moment ago."""
+        with self._reading:
+            read_s, winners = self._winners.get(op, (-math.inf, []))
+            if time.monotonic() - read_s >= RECENT_S:
+                winners = self._store.candidates(op)
+                self._winners[op] = time.monotonic(), winners
+            return winners
 
     def pinned(self, number: int | None) -> Pinned | None:
         """Lookups in the generation of this number; None where none is named. Raises: UnknownGeneration, StoreError."""
@@ -106,3 +130,13 @@ class PinnedServices:
 
     def close(self) -> None:
         self._pins.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """All that one server is handed, over one place. Closing the lookups closes that."""
+
+    lookups: StoreServices | PinnedServices
+    generations: GenerationServices
+    records: StoreRecordServices | None = None  # an exported generation has none, and no jobs
+    jobs: QueuedJobs | None = None

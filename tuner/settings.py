@@ -13,6 +13,8 @@ from ..spaces.errors import UsageError
 
 APP = "kerntune"
 
+LOG_KINDS = ("warnings", "json")
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -20,7 +22,7 @@ class Settings:
 
     db_url: str  # KERNTUNE_DB: SQLAlchemy URL of the database
     cache_dir: Path  # KERNTUNE_CACHE_DIR: rendered sources, compiled kernels, 0700
-    server_url: str | None = None  # KERNTUNE_SERVER: server a lookup asks
+    server_url: str | None = None  # KERNTUNE_SERVER: server a lookup asks and a worker works for
     api_key: str | None = None  # KERNTUNE_API_KEY: bearer key for that server
     threads: int | None = None  # OMP_NUM_THREADS: threads a CPU kernel runs with; all usable cores where unset
     compiler: str | None = None  # CC: C compiler to try first
@@ -30,6 +32,17 @@ class Settings:
 
     def __repr__(self) -> str:
         return f"Settings(db_url={self.db_url!r}, cache_dir={str(self.cache_dir)!r}, server_url={self.server_url!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """What the environment says to a server, or the defaults; `tune serve` passes its flags on by it."""
+
+    host: str = "127.0.0.1"  # KERNTUNE_HOST: address the server listens on; beyond loopback each request needs a key
+    allowed_hosts: tuple[str, ...] = ()  # KERNTUNE_ALLOWED_HOSTS: names, by comma, an open server may be asked by
+    per_second: int = 500  # KERNTUNE_RATE: requests a second of one key, twice as many at once; 0: no limit
+    submits_per_hour: int = 1000  # KERNTUNE_SUBMITS_PER_HOUR: jobs one key may ask for in an hour; 0: no limit
+    log: str = "warnings"  # KERNTUNE_LOG: warnings, or json: a line for each request
 
 
 def default_db_url() -> str:
@@ -51,6 +64,30 @@ def read(environ: Mapping[str, str] | None = None) -> Settings:
         generation=_number(env, "KERNTUNE_GENERATION"),
         disabled=_flag(env, "KERNTUNE_DISABLE"),
     )
+
+
+def read_server(environ: Mapping[str, str] | None = None) -> ServerSettings:
+    """The settings of a server in an environment (the process's own where none is given). Raises: UsageError."""
+    env = os.environ if environ is None else environ
+    default = ServerSettings()
+    log = env.get("KERNTUNE_LOG") or default.log
+    if log not in LOG_KINDS:
+        raise UsageError(f'KERNTUNE_LOG is "{log}": it takes {" or ".join(LOG_KINDS)}.')
+    hosts = (name.strip() for name in env.get("KERNTUNE_ALLOWED_HOSTS", "").split(","))
+    return ServerSettings(
+        host=env.get("KERNTUNE_HOST") or default.host,
+        allowed_hosts=tuple(filter(None, hosts)),
+        per_second=_limit(env, "KERNTUNE_RATE", default.per_second),
+        submits_per_hour=_limit(env, "KERNTUNE_SUBMITS_PER_HOUR", default.submits_per_hour),
+        log=log,
+    )
+
+
+def _limit(env: Mapping[str, str], name: str, default: int) -> int:
+    text = env.get(name, "").strip()
+    if text and not (text.isdigit() and text.isascii() and len(text) <= 9):
+        raise UsageError(f'{name} is "{env[name]}": it takes an integer, 0 for no limit.')
+    return int(text) if text else default
 
 
 def _flag(env: Mapping[str, str], name: str) -> bool:

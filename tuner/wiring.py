@@ -21,8 +21,12 @@ from .hosts import Host
 from .settings import Settings
 
 if TYPE_CHECKING:
+    from ..cache.counts import Counting
+    from ..cache.database import Database
     from ..cache.evidence import Evidence
+    from ..cache.keys import Keys
     from ..cache.remote import RemoteAnswers
+    from ..cache.remote_jobs import RemoteJobs
     from ..cache.retention import Retention
     from ..cache.store import Store
     from ..cache.studies import Studies
@@ -30,7 +34,7 @@ if TYPE_CHECKING:
     from .backends.binary_cache import BinaryCache
     from .engine.engine import Engine
     from .pinned import Pins
-    from .serving import PinnedServices, StoreServices
+    from .serving import Served
     from .sessions.session import Session
 
 FILE_SCHEME = "generation:"
@@ -113,19 +117,24 @@ def is_generation_file(url: str) -> bool:
 
 def open_pins(config: Settings, url: str | None = None) -> Pins:
     """The generations of the database, or of the exported file, of this URL, or of the settings. Raises: StoreError."""
-    from .pinned import Pins
-
     at = url or config.db_url
     if is_generation_file(at):
         from ..cache.generation_file import FileGenerations, path_of
+        from .pinned import Pins
 
         file = FileGenerations.load(path_of(at))
         return Pins(file, config.generation or file.number)
     from ..cache.database import Database
+
+    return _pins_of(Database.open(at), config)
+
+
+def _pins_of(database: Database, config: Settings) -> Pins:
+    """The generations of a database, which closing them closes."""
     from ..cache.sql import SqlStore
     from ..cache.sql_generations import SqlGenerations
+    from .pinned import Pins
 
-    database = Database.open(at)
     return Pins(SqlGenerations(database), config.generation, SqlStore(database).target)
 
 
@@ -136,6 +145,32 @@ def _refuse_file(url: str) -> None:
         from ..cache.refusals import ReadOnly
 
         raise ReadOnly(no_records(url))
+
+
+def open_keys(config: Settings, url: str | None = None) -> Keys:
+    """The keys in the database of this URL, or of the settings. Raises: StoreError, ReadOnly."""
+    from ..cache.sql_keys import SqlKeys
+
+    _refuse_file(url or config.db_url)
+    return SqlKeys.open(url or config.db_url)
+
+
+def server_keys(config: Settings) -> Keys:
+    """The keys of a server: those of its database, or none where it serves a file. Raises: StoreError."""
+    if is_generation_file(config.db_url):
+        from ..cache.memory_keys import MemoryKeys
+
+        return MemoryKeys()
+    return open_keys(config)
+
+
+def open_counting(config: Settings) -> Counting | None:
+    """What the database of the settings holds, counted; an exported generation is none. Raises: StoreError."""
+    if is_generation_file(config.db_url):
+        return None
+    from ..cache.sql_counts import SqlCounts
+
+    return SqlCounts.open(config.db_url)
 
 
 def shown_url(url: str) -> str:
@@ -152,6 +187,20 @@ def open_remote(config: Settings, url: str) -> RemoteAnswers:
     return RemoteAnswers(url, config.api_key)
 
 
+def open_remote_jobs(config: Settings, url: str) -> RemoteJobs:
+    """The queue of a server, as its workers see it."""
+    from ..cache.remote_jobs import RemoteJobs
+
+    return RemoteJobs(url, config.api_key)
+
+
+def open_remote_store(config: Settings, url: str) -> Store:
+    """The records of a server."""
+    from ..cache.remote_store import RemoteStore
+
+    return RemoteStore(url, config.api_key)
+
+
 def open_watched_store(config: Settings, url: str | None = None) -> tuple[Store, Callable[[], str | None]]:
     """The database of this URL, or of the settings, and its state, which changes with what anyone commits.
 
@@ -160,24 +209,40 @@ def open_watched_store(config: Settings, url: str | None = None) -> tuple[Store,
     """
     from ..cache.database import Database
     from ..cache.sql import SqlStore
-    from .polled import Polled
 
     _refuse_file(url or config.db_url)
     database = Database.open(url or config.db_url)
-    return SqlStore(database), database.state if database.dialect == "sqlite" else Polled(database.state)
+    return SqlStore(database), _state_of(database)
 
 
-def server_services() -> StoreServices | PinnedServices:
-    """What the server of this process is handed: the store its settings name, or the generation they pin.
+def _state_of(database: Database) -> Callable[[], str | None]:
+    from .polled import Polled
+
+    return database.state if database.dialect == "sqlite" else Polled(database.state)
+
+
+def server_services() -> Served:
+    """What the server of this process is handed: the database its settings name, or a file; all or what they pin.
 
     Raises: StoreError, UnknownGeneration.
     """
-    from .serving import PinnedServices, StoreServices
+    from ..cache.database import Database
+    from ..cache.sql import SqlStore
+    from ..cache.sql_jobs import SqlJobs
+    from .generation_services import GenerationServices
+    from .job_services import QueuedJobs
+    from .record_services import StoreRecordServices
+    from .serving import PinnedServices, Served, StoreServices
 
     config = settings.read()
-    if is_pinned(config):
-        return PinnedServices(open_pins(config))
-    return StoreServices(*open_watched_store(config), open_pins(config))
+    if is_generation_file(config.db_url):
+        pins = open_pins(config)
+        return Served(PinnedServices(pins), GenerationServices(pins))
+    database = Database.open(config.db_url)
+    store, pins = SqlStore(database), _pins_of(database, config)
+    lookups = PinnedServices(pins) if is_pinned(config) else StoreServices(store, _state_of(database), pins)
+    records, jobs = StoreRecordServices(store), QueuedJobs(SqlJobs(database), store)
+    return Served(lookups, GenerationServices(pins), records, jobs)
 
 
 def binary_cache(config: Settings) -> BinaryCache:

@@ -15,9 +15,9 @@ from ...templates import catalogue
 from ...templates.op import Op
 from ...tuner.lookup import Query
 from ..parameters import only, signature_of
-from ..queries import query_from
+from ..queries import query_from, with_registered
 from ..schemas import AnswerBody, refusal
-from ..services import Services
+from ..services import JobServices, Services
 
 _ETAG = {"ETag": {"description": "of the body, strong", "schema": {"type": "string"}}}
 _LIVES = "no-cache"
@@ -35,15 +35,15 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 
 
-def router(services: Services) -> APIRouter:
-    """`GET /v1/configs/<op>` for every op there is."""
+def router(services: Services, jobs: JobServices | None = None) -> APIRouter:
+    """`GET /v1/configs/<op>` for every op there is; `jobs` is told of each that has no answer."""
     made = APIRouter(prefix="/v1/configs", tags=["configs"])
     for op in catalogue.ops().values():
-        _add(made, op, services)
+        _add(made, op, services, jobs)
     return made
 
 
-def _add(made: APIRouter, op: Op, services: Services) -> None:
+def _add(made: APIRouter, op: Op, services: Services, jobs: JobServices | None) -> None:
     signature = signature_of(op)
     names = [name for name in signature.parameters if name != "request"]
 
@@ -57,9 +57,12 @@ def _add(made: APIRouter, op: Op, services: Services) -> None:
                 raise NoAnswer(_miss(op, values, query, pinned.explain_miss(query)))
             # What these words ask never changes, where they name the generation.
             return _response(frozen.text.encode(), held, _LIVES if values["generation"] is None else _FOR_EVER)
-        query = query_from(op, values, services.targets())
+        targets = services.targets()
+        query = query_from(op, values, with_registered(targets, values["target"], jobs.target) if jobs else targets)
         answer = services.lookup(query, values["min_match"])
         if answer is None:
+            if jobs is not None:
+                jobs.note_miss(query)
             raise NoAnswer(_miss(op, values, query, services.explain_miss(query)))
         return _response(json.dumps(answer_to_json(answer), allow_nan=False).encode(), held, _LIVES)
 

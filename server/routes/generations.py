@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Path, Query, Response
+from fastapi import APIRouter, Body, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from ...cache.wire_generations import generation_to_json
@@ -61,8 +61,8 @@ def router(services: GenerationServices) -> APIRouter:
             409: refusal("The server serves an exported generation: it takes nothing"),
         },
     )
-    def freeze_generation(body: Annotated[FreezeBody, Body()]) -> Response:
-        done = services.freeze(body.note, CALLER)
+    def freeze_generation(body: Annotated[FreezeBody, Body()], request: Request) -> Response:
+        done = services.freeze(body.note, request.scope.get("kerntune.key_name") or CALLER)
         said = {**generation_to_json(done.generation), "is_new": done.is_new}
         place = {"Location": f"/v1/generations/{done.generation.number}"}
         return JSONResponse(said, 201 if done.is_new else 200, place)

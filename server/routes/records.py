@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Query, Response
+from fastapi import APIRouter, Body, Depends, Query, Response
 
+from ..parameters import only
 from ..schemas import refusal
 from ..schemas_records import (
     DEFAULT_PER_PAGE,
@@ -43,6 +44,7 @@ def router(services: RecordServices) -> APIRouter:
         operation_id="read_records",
         summary="Records in order of arrival, page by page",
         response_model=RecordPageBody,
+        dependencies=[Depends(only(("op", "problem", "target", "cursor", "limit")))],
     )
     def read_records(
         op: _Word = None,

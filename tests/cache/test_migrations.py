@@ -24,6 +24,7 @@ NEW_IN_0003 = (
 )
 BACK_TO_0001 = [
     *(f"DROP TABLE {name}" for name in NEW_IN_0003),
+    "DROP INDEX ix_records_target",
     "DROP INDEX ix_records_ranking",
     *(f"ALTER TABLE records DROP COLUMN {name}" for name in ("details", "ranked_us", "verdict", "baseline_speedup")),
     "CREATE INDEX ix_records_ranking ON records (problem_digest, key_digest, template_digest, config_digest, "

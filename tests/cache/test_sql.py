@@ -123,7 +123,7 @@ def test_a_killed_writer_loses_nothing_acknowledged(url):
 def test_a_full_disk_is_a_store_error_and_loses_nothing_acknowledged(url):
     """Files may not grow beyond 256 KiB here, which to SQLite is a disk that refuses."""
     SqlStore.open(url).close()
-    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (262144, 262144))\n"
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (393216, 393216))\n"
     process = writer(url, "w", 100_000, limit + WRITER)
     go(process)
     output, complaint = process.communicate(timeout=120)

@@ -47,7 +47,7 @@ def refused(*arguments, **environment):
         (["lookup", "gemm", "--shape", "8x8x8", "--device", "cpu", "--min-match", "fuzzy"], 2, "not a kind of match"),
         (["lookup", "gemm", "--shape", "8x8x8", "--server", "http://127.0.0.1:9"], 6, "NetworkError: no answer from"),
         (["lookup", "gemm", "--shape", "8x8x8", "--server", "ftp://x"], 2, "begins with http:// or https://"),
-        (["serve", "--host", "0.0.0.0"], 2, "listens on loopback only"),
+        (["serve", "--host", "0.0.0.0"], 2, "each request needs a key, and there is none yet"),
         (["serve", "--port", "99999"], 2, "65535"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

@@ -32,6 +32,15 @@ class DemandContract:
         queue.note_misses([a_miss()] * 8, NOW)
         assert queue.get(job.id).priority == 4
 
+    def test_misses_that_come_together_count_as_if_they_came_one_by_one(self, queue: Jobs) -> None:
+        """In count, in work, and in the steps that the job is raised by."""
+        job = queue.submit(a_new_job(), NOW).job
+        for count, priority in ((3, 2), (1, 3), (1, 3), (1000, 10)):
+            queue.note_misses([a_miss(gflop=2.0, count=count)], NOW)
+            assert queue.get(job.id).priority == priority
+        (demand,) = queue.top_misses()
+        assert (demand.count, demand.gflop) == (1005, 2010.0)
+
     def test_a_job_that_is_asked_for_after_the_misses_knows_of_them(self, queue: Jobs) -> None:
         """The order of the two does not matter."""
         queue.note_misses([a_miss(2)] * 8, NOW)
@@ -42,7 +51,7 @@ class DemandContract:
     def test_demand_raises_no_job_above_the_highest_priority(self, queue: Jobs) -> None:
         """An administrator's word is not outvoted."""
         job = queue.submit(a_new_job(priority=MAX_PRIORITY), NOW).job
-        queue.note_misses([a_miss()] * 4, NOW)
+        queue.note_misses([a_miss(), a_miss(count=3)], NOW)
         assert queue.get(job.id).priority == MAX_PRIORITY
 
     def test_what_is_done_is_no_longer_missed(self, queue: Jobs) -> None:

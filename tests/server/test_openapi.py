@@ -1,11 +1,13 @@
 """/openapi.json says all that the server does, and agrees with the ops."""
 
 import json
+from dataclasses import fields
 
 import pytest
 from kerntune.spaces.targets import TOOLCHAIN_FIELDS
 from kerntune.templates import catalogue
 from kerntune.templates.op import DTYPE_ALIASES, DTYPES
+from kerntune.tuner.job_words import Wish
 
 OPS = sorted(catalogue.ops())
 
@@ -59,6 +61,49 @@ def test_every_outcome_is_described_with_its_schema(document, op):
         assert responses[status]["content"]["application/problem+json"]["schema"] == {
             "$ref": "#/components/schemas/ProblemDetails"
         }
+
+
+@pytest.mark.parametrize("op", OPS)
+def test_a_job_is_asked_for_in_the_words_of_a_lookup(document, op):
+    """Name for name, with the same choices and defaults; beside them the wish."""
+    body = document["components"]["schemas"][f"Submit{op.title()}Body"]
+    listed, described = parameters(document, op), catalogue.op_named(op)
+    names = [field.name for field in described.fields]
+    wish = [field.name for field in fields(Wish)]
+    place = ["device", "target", "policy"]
+    assert list(body["properties"]) == ["op", "shape", *described.letters, *names, *place, *wish, "priority"]
+    assert (body["required"], body["additionalProperties"]) == (["op"], False)
+    for name in names:
+        schema, parameter = body["properties"][name], listed[name]["schema"]
+        schema = {**next(iter(schema.get("anyOf", ())), {}), **schema}  # or null, which a query cannot say
+        assert [schema.get(word) for word in ("type", "enum", "default", "minimum")] == [
+            parameter.get(word) for word in ("type", "enum", "default", "minimum")
+        ]
+
+
+def test_every_operation_of_jobs_says_how_it_refuses(document):
+    """With a problem body for each status; a stream is text."""
+    said = {
+        (path, method): set(operation["responses"])
+        for path, operations in document["paths"].items()
+        for method, operation in operations.items()
+        if path.startswith(("/v1/jobs", "/v1/misses"))
+    }
+    worker = {"200", "400", "404", "409", "422", "503"}
+    assert said == {
+        ("/v1/jobs", "post"): {"202", "400", "404", "422", "503"},
+        ("/v1/jobs", "get"): {"200", "422", "503"},
+        ("/v1/jobs/{id}", "get"): {"200", "404", "422", "503"},
+        ("/v1/jobs/{id}", "delete"): {"200", "404", "422", "503"},
+        ("/v1/jobs/{id}/events", "get"): {"200", "204", "404", "422", "503"},
+        ("/v1/misses", "get"): {"200", "422", "503"},
+        ("/v1/jobs/claim", "post"): {"200", "204", "400", "422", "503"},
+        ("/v1/jobs/{id}/heartbeat", "post"): worker,
+        ("/v1/jobs/{id}/events", "post"): worker,
+        ("/v1/jobs/{id}/finish", "post"): worker,
+    }
+    followed = document["paths"]["/v1/jobs/{id}/events"]["get"]["responses"]["200"]["content"]
+    assert list(followed) == ["text/event-stream"]
 
 
 def test_every_reference_leads_somewhere(document):

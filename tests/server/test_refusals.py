@@ -64,6 +64,12 @@ def test_a_path_or_method_that_is_not_there_is_a_problem_body_too(browser, metho
     assert "/openapi.json" in body["detail"]
 
 
+@pytest.mark.parametrize("path", ["/v1/records?op=%00", "/v1/records?opp=gemm", "/v1/records?op="])
+def test_words_that_no_store_could_hold_do_not_reach_it(browser, path):
+    """PostgreSQL would take none of them, and is not to blame."""
+    refused(browser.get(path), 422, "/problems/usage")
+
+
 def test_a_store_that_fails_is_503(browse):
     """The caller did nothing wrong, and may come back."""
 

@@ -39,3 +39,26 @@ def test_a_thread_count_that_is_none_is_refused(text):
     """Naming the variable."""
     with pytest.raises(UsageError, match="OMP_NUM_THREADS"):
         settings.read({"OMP_NUM_THREADS": text})
+
+
+def test_a_server_has_settings_of_its_own():
+    """Each is read; an empty environment gives the defaults."""
+    assert settings.read_server({}) == settings.ServerSettings("127.0.0.1", (), 500, 1000, "warnings")
+    env = {
+        "KERNTUNE_HOST": "0.0.0.0",
+        "KERNTUNE_ALLOWED_HOSTS": "box, kerntune.internal,",
+        "KERNTUNE_RATE": "0",
+        "KERNTUNE_SUBMITS_PER_HOUR": "7",
+        "KERNTUNE_LOG": "json",
+    }
+    read = settings.read_server(env)
+    assert read == settings.ServerSettings("0.0.0.0", ("box", "kerntune.internal"), 0, 7, "json")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("KERNTUNE_RATE", "-1"), ("KERNTUNE_SUBMITS_PER_HOUR", "many"), ("KERNTUNE_LOG", "xml")]
+)
+def test_a_word_a_server_cannot_use_is_refused(name, text):
+    """Naming the variable."""
+    with pytest.raises(UsageError, match=name):
+        settings.read_server({name: text})

@@ -10,8 +10,10 @@ from . import exits
 from .bench import bench_group
 from .diff import diff
 from .doctor import doctor
+from .exchange import export_records, import_records
 from .gc import gc
 from .generations import generations_group
+from .keys import keys_group
 from .list import list_known
 from .lookup import lookup_group
 from .replay import replay
@@ -21,6 +23,7 @@ from .serve import serve
 from .show import show
 from .spaces import spaces_group
 from .tune import add_tuning_commands
+from .worker import worker
 from .workload import workload
 
 
@@ -42,6 +45,8 @@ def make_app() -> typer.Typer:
     app.command(epilog="Example: tune workload model.jsonl --time 600")(workload)
     app.command("list", epilog="Example: tune list gemm --device H200")(list_known)
     app.add_typer(generations_group(), name="generations")
+    app.command("export", epilog="Example: tune export facts.jsonl.gz --op gemm")(export_records)
+    app.command("import", epilog="Example: tune import facts.jsonl.gz --dry-run")(import_records)
     app.add_typer(report_group(), name="report")
     app.command(epilog="Example: tune show 19b840 --source")(show)
     app.command(epilog="Example: tune diff 19b840 77ac01")(diff)
@@ -49,6 +54,8 @@ def make_app() -> typer.Typer:
     app.command(epilog="Example: tune revalidate gemm --dry-run")(revalidate)
     app.command(epilog="Example: tune replay HEADER.json --sampler tpe --trials 200 --seeds 20")(replay)
     app.command(epilog="Example: tune serve --port 8420")(serve)
+    app.add_typer(keys_group(), name="keys")
+    app.command(epilog="Example: tune worker --server https://tuner.example")(worker)
     app.command(epilog="Example: tune doctor")(doctor)
     return app
 

@@ -34,6 +34,7 @@ def _command(op: Op) -> Any:
         option("force", bool, False, "measure again, whatever is known"),
         switch("transfer", True, "start from results of near problems and devices"),
         option("allow_vendor", bool, False, "the vendor library may be the answer, where it is clearly faster"),
+        option("server", str | None, None, "share with this server: what it knows, and every record", metavar="URL"),
         *answer_options(),
     ]
     doc = f"Tune {op.summary} for this machine: search, check, measure, remember."
@@ -69,6 +70,19 @@ def _run(op: Op, values: Mapping[str, Any]) -> int:
     if values["min_gain"] is not None and not foretells(values["sampler"]):
         complain(f'note: "{values["sampler"]}" does not say what it expects to gain: --min-gain changes nothing')
     with ProgressView() as view:
-        report = tuning.run(request, tuning.Watch(view.started, view.trial))
+        watch = tuning.Watch(view.started, view.trial)
+        report = tuning.run(request, watch) if values["server"] is None else _shared(request, watch, values["server"])
     (print_json if values["json"] else print_report)(report)
     return INTERRUPTED if report.interrupted else 0
+
+
+def _shared(request: Any, watch: Any, server_url: str) -> Any:
+    """The report of a study that a server takes part in; what goes wrong with the server is said on stderr."""
+    from .. import sharing
+    from ..worker.news import News
+
+    def tell(news: News) -> None:
+        if sharing.is_trouble(news):
+            complain(f"{server_url}: {sharing.words_of(news)}")
+
+    return sharing.run(request, server_url, watch, tell)

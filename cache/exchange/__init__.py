@@ -1,0 +1,1 @@
+"""Exchange: what is remembered, as files; one file of this folder per format."""
