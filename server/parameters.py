@@ -7,11 +7,12 @@ from inspect import Parameter, Signature
 from typing import Annotated, Any
 
 from fastapi import Query, Request, Response
+from pydantic import WithJsonSchema
 
 from ..cache.records import CacheState, Match
 from ..spaces.errors import UnknownName, UsageError
 from ..spaces.targets import TOOLCHAIN_FIELDS
-from ..templates.op import DTYPE_ALIASES, DTYPES, Field, Op
+from ..templates.op import Field, Op
 from .errors import quoted
 
 MAX_VALUE_CHARS = 200
@@ -69,12 +70,16 @@ def _check_value(name: str, value: str) -> None:
 
 def _field_parameter(field: Field) -> Parameter:
     """A field as a parameter. The op checks its value, so that the rule, and its words, live once."""
+    if field.absent:
+        return _parameter(field.name, Annotated[str, word_or_count(field)], field.help, field.default)
     if not field.choices:
         return _parameter(field.name, int, field.help, field.default, json_schema_extra={"minimum": 1})
-    aliases = tuple(DTYPE_ALIASES) if field.choices == DTYPES else ()
-    return _parameter(
-        field.name, str, field.help, field.default, json_schema_extra={"enum": [*field.choices, *aliases]}
-    )
+    return _parameter(field.name, str, field.help, field.default, json_schema_extra={"enum": [*field.words]})
+
+
+def word_or_count(field: Field) -> WithJsonSchema:
+    """Of a count that has a word for none at all."""
+    return WithJsonSchema({"anyOf": [{"type": "string", "enum": [field.absent]}, {"type": "integer", "minimum": 1}]})
 
 
 def _parameter(name: str, kind: Any, help: str = "", default: Any = Parameter.empty, **schema: Any) -> Parameter:

@@ -12,9 +12,11 @@ from ..cache.jobs import MAX_PRIORITY, Demand, Job, JobState, Outcome
 from ..cache.records import CacheState
 from ..cache.wire import stamp_to_text
 from ..templates import catalogue
-from ..templates.op import DTYPE_ALIASES, DTYPES, MAX_DIM, Op
+from ..templates.op import MAX_DIM, Op
+from ..templates.op import Field as OpField
 from ..tuner import job_words
 from ..tuner.job_words import Wish
+from .parameters import word_or_count
 from .schemas import SCHEMAS, AnswerBody
 
 MOST_PER_PAGE = 200
@@ -173,7 +175,7 @@ def words_of_op(op: Op) -> dict[str, Any]:
         **{letter: (int | None, Field(None, ge=1, le=MAX_DIM)) for letter in op.letters},
         **{
             field.name: (
-                _choice(field.choices) if field.choices else count,
+                _choice(field) if field.choices or field.absent else count,
                 Field(field.default, description=field.help),
             )
             for field in op.fields
@@ -226,6 +228,11 @@ def one_of(models: Sequence[type[BaseModel]]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
-def _choice(choices: Sequence[str]) -> Any:
-    aliases = tuple(DTYPE_ALIASES) if choices == DTYPES else ()
-    return Annotated[str | None, WithJsonSchema({"type": "string", "enum": [*choices, *aliases]})]
+def _choice(field: OpField) -> Any:
+    """A word; or a count, where one word stands for none; a switch also as true or false."""
+    if field.absent:
+        return Annotated[int | str | None, word_or_count(field)]
+    words = {"type": "string", "enum": [*field.words]}
+    if field.is_switch:
+        return Annotated[bool | str | None, WithJsonSchema({"anyOf": [words, {"type": "boolean"}]})]
+    return Annotated[str | None, WithJsonSchema(words)]

@@ -12,6 +12,9 @@ from ..spaces.targets import DeviceKind
 
 DTYPES = tuple(DTYPE_BYTES)
 DTYPE_ALIASES = {"fp8": "fp8e4m3"}
+SWITCH_WORDS = {"true": "yes", "false": "no"}
+"""How Python and JSON say a switch."""
+
 MAX_DIM = 2**31 - 1
 """Largest size of one dimension: kernels index it with 32 bits."""
 
@@ -29,20 +32,39 @@ class Field:
     default: FieldValue | None
     help: str
     choices: tuple[str, ...] = ()  # empty for a count
+    absent: str = ""  # of a count: the word that stands for none at all, such as "none"
 
     @property
     def type(self) -> type:
-        return str if self.choices else int
+        """As faces read it: a count that has a word beside it comes as text."""
+        return str if self.choices or self.absent else int
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Everything that a choice is called, aliases too."""
+        aliases = DTYPE_ALIASES if self.choices == DTYPES else SWITCH_WORDS if self.is_switch else ()
+        return (*self.choices, *aliases)
+
+    @property
+    def is_switch(self) -> bool:
+        """Whether it can be said by its name alone, or by true and false."""
+        return {"no", "yes"} <= set(self.choices)
 
     def check(self, value: object, op: str) -> FieldValue:
         """The value, with aliases resolved. Raises: UnknownName, ProblemError."""
         if self.choices:
             value = DTYPE_ALIASES.get(str(value), value) if self.choices == DTYPES else value
+            value = SWITCH_WORDS.get(str(value).lower(), value) if self.is_switch else value
             if value not in self.choices:
                 raise UnknownName(value, f"a {self.name} of {op}", self.choices)
             return str(value)
+        if self.absent and value == self.absent:
+            return self.absent
+        if self.absent and isinstance(value, str) and value.isascii() and value.isdigit():
+            value = int(value[:20])
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise ProblemError(f"{op}.{self.name} is {value!r}: it takes an integer of at least 1.")
+            word = f', or "{self.absent}"' if self.absent else ""
+            raise ProblemError(f"{op}.{self.name} is {value!r}: it takes an integer of at least 1{word}.")
         return value
 
 
@@ -54,6 +76,7 @@ class Buffer:
     shape: tuple[int, ...]
     dtype: str
     role: Literal["input", "output"]
+    values: tuple[float, ...] = ()  # what an input holds that is no random data, in order: indices, slopes
 
     @property
     def bytes(self) -> int:

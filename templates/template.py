@@ -24,8 +24,8 @@ from .tensor_map import TensorMap
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """One kernel argument: a number where there is a value (on a GPU: i32, i64, f32), a TMA descriptor where there is a
-    tensor map, which names its buffer itself; else the buffer of this name."""
+    """One kernel argument: a number where there is a value (on a GPU: i32, i64, f32; in C: int, float), a TMA
+    descriptor where there is a tensor map, which names its buffer itself; else the buffer of this name."""
 
     name: str
     type: str  # as the backend spells it: "*bf16", "i32", "tensordesc<bf16[128, 64]>", "const float *"

@@ -37,6 +37,10 @@ ENVIRONMENT: Mapping[str, str | None] = {
 }
 
 
+_SPELT = {"f32": "fp32"}
+"""Numbers that Triton names otherwise than a Launch does."""
+
+
 def gpu_child_spec(index: int, uuid: str) -> ChildSpec:
     """The measuring child of the GPU that CUDA counts as `index`, which no other GPU's UUID is."""
     return ChildSpec(f"cuda:{index}", uuid)
@@ -54,7 +58,7 @@ class TritonBackend(GpuBackend):
     def _request(self, launch: Launch) -> Message:
         return {
             "entry": launch.entry,
-            "signature": {argument.name: argument.type for argument in launch.arguments},
+            "signature": {a.name: _SPELT.get(a.type, a.type) for a in launch.arguments},
             "divisibility": {argument.name: _divisibility(argument) for argument in launch.arguments},
             "options": dict(launch.options),
             "arch": int(self.gpu.arch.removeprefix("sm_")),

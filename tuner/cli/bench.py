@@ -11,7 +11,7 @@ import typer
 from ...templates.catalogue import ops
 from ...templates.op import Op
 from .exits import complain
-from .flags import DEVICE_HELP, answer_options, fields_of, op_options, option, with_signature
+from .flags import DEVICE_HELP, OpCommand, answer_options, fields_of, op_options, option, with_signature
 
 if TYPE_CHECKING:
     from ...cache.records import Baseline, RecordKey
@@ -33,7 +33,9 @@ def bench_group() -> typer.Typer:
         rich_markup_mode=None,
     )
     for op in ops().values():
-        group.command(op.name, epilog=f"Example: tune bench {op.name} --shape {op.example}")(_command(op))
+        group.command(op.name, cls=OpCommand, epilog=f"Example: tune bench {op.name} --shape {op.example}")(
+            _command(op)
+        )
     # One command would take the group's place; typer keeps the op's name only beside a callback.
     group.callback()(lambda: None)
     return group

@@ -7,7 +7,9 @@ from inspect import Parameter, Signature
 from typing import Any
 
 import typer
+from typer.core import TyperCommand
 
+from ...templates.catalogue import ops
 from ...templates.op import Field, Op
 
 DEVICE_HELP = "auto, cpu, cuda, or cuda:1 for the second GPU"
@@ -55,10 +57,23 @@ def op_options(op: Op) -> list[Parameter]:
 
 
 def _field_option(field: Field) -> Parameter:
-    kind = str if field.choices else int
+    kind = field.type
     metavar = "|".join(field.choices) if 0 < len(field.choices) <= 4 else None
+    metavar = f"{field.absent}|INTEGER" if field.absent else metavar
     help = field.help if metavar or not field.choices else f"{field.help} ({', '.join(field.choices)})"
     return option(field.name, kind | None if field.default is None else kind, field.default, help, metavar=metavar)
+
+
+class OpCommand(TyperCommand):
+    """A command with the options of an op, of which a switch may stand alone: `--causal` says `--causal yes`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """See TyperCommand."""
+        switches = {flag_name(field.name) for op in ops().values() for field in op.fields if field.is_switch}
+        said: list[str] = []
+        for word, following in zip(args, [*args[1:], "-"], strict=True):
+            said += [word, "yes"] if word in switches and following.startswith("-") else [word]
+        return super().parse_args(ctx, said)
 
 
 def fields_of(op: Op, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import typer
 
 from ...templates.catalogue import ops
 from ...templates.op import Op
-from .flags import answer_options, fields_of, op_options, option, with_signature
+from .flags import OpCommand, answer_options, fields_of, op_options, option, with_signature
 
 if TYPE_CHECKING:
     from ...cache.records import Answer
@@ -27,7 +27,9 @@ def lookup_group() -> typer.Typer:
         rich_markup_mode=None,
     )
     for op in ops().values():
-        group.command(op.name, epilog=f"Example: tune lookup {op.name} --shape {op.example}")(_command(op))
+        group.command(op.name, cls=OpCommand, epilog=f"Example: tune lookup {op.name} --shape {op.example}")(
+            _command(op)
+        )
     # One command would take the group's place; typer keeps the op's name only beside a callback.
     group.callback()(lambda: None)
     return group

@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 
 from ...templates.catalogue import ops
 from ...templates.op import Op
-from .flags import DEVICE_HELP, answer_options, fields_of, flag_name, op_options, option, with_signature
+from .flags import DEVICE_HELP, OpCommand, answer_options, fields_of, flag_name, op_options, option, with_signature
 
 if TYPE_CHECKING:
     from ...cache.records import Record, RecordKey
@@ -47,7 +47,7 @@ def report_group() -> typer.Typer:
         rich_markup_mode=None,
     )
     for op in ops().values():
-        group.command(op.name, epilog=f"Example: tune report {op.name} --shape {op.example}")(_of_op(op))
+        group.command(op.name, cls=OpCommand, epilog=f"Example: tune report {op.name} --shape {op.example}")(_of_op(op))
     group.command(BY_DIGEST, epilog="Example: tune report 19b840 --json")(_by_digest())
     return group
 

@@ -11,7 +11,7 @@ import typer
 
 from ...templates.catalogue import ops
 from ...templates.op import Op
-from .flags import DEVICE_HELP, fields_of, op_options, option, with_signature
+from .flags import DEVICE_HELP, OpCommand, fields_of, op_options, option, with_signature
 
 if TYPE_CHECKING:
     from ..space_report import SpaceReport
@@ -32,7 +32,9 @@ def spaces_group() -> typer.Typer:
         rich_markup_mode=None,
     )
     for op in ops().values():
-        show.command(op.name, epilog=f"Example: tune spaces show {op.name} --shape {op.example}")(_command(op))
+        show.command(op.name, cls=OpCommand, epilog=f"Example: tune spaces show {op.name} --shape {op.example}")(
+            _command(op)
+        )
     # One command would take the group's place; typer keeps the name only beside a callback.
     show.callback()(lambda: None)
     group.callback()(lambda: None)

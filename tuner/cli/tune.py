@@ -11,14 +11,24 @@ from ...templates.catalogue import ops
 from ...templates.op import Op
 from ..samplers import DEFAULT, SAMPLERS, foretells
 from .exits import INTERRUPTED, complain
-from .flags import DEVICE_HELP, answer_options, fields_of, op_options, option, stop_options, switch, with_signature
+from .flags import (
+    DEVICE_HELP,
+    OpCommand,
+    answer_options,
+    fields_of,
+    op_options,
+    option,
+    stop_options,
+    switch,
+    with_signature,
+)
 
 
 def add_tuning_commands(app: typer.Typer) -> None:
     """Add `tune <op>` for every op of the catalogue."""
     for op in ops().values():
         command = _command(op)
-        app.command(op.name, epilog=f"Example: tune {op.name} --shape {op.example}")(command)
+        app.command(op.name, cls=OpCommand, epilog=f"Example: tune {op.name} --shape {op.example}")(command)
 
 
 def _command(op: Op) -> Any:

@@ -24,6 +24,9 @@ from .resting import Resting
 
 _DTYPES = {"fp32": np.float32, "fp16": np.float16, "int8": np.int8, "int32": np.int32}
 
+C_NUMBERS: Mapping[str, Any] = {"float": ctypes.c_float, "int": ctypes.c_int}
+"""Types of the numbers a kernel takes by value."""
+
 PAUSE_S = 0.05
 """OpenBLAS's threads spin for 26 ms after a call (2^26 cycles) and libgomp's for some ms: longer than both."""
 
@@ -40,6 +43,8 @@ class CpuDevice:
         self.cache_bytes = cpu.l3_bytes or cpu.l2_bytes
 
     def random(self, buffer: Buffer, seed: int) -> Array:
+        if buffer.values:
+            return np.array(buffer.values, _DTYPES[buffer.dtype]).reshape(buffer.shape)
         rng = np.random.default_rng(seed)
         if buffer.dtype in ("int8", "int32"):
             return rng.integers(-128, 128, buffer.shape).astype(_DTYPES[buffer.dtype])
@@ -69,11 +74,11 @@ class CpuDevice:
         except (OSError, AttributeError) as error:
             raise LaunchError(f"the shared object does not load: {error}") from None
         function.restype = ctypes.c_int
-        names = [argument.name for argument in artifact.launch.arguments]
-        function.argtypes = [ctypes.c_void_p] * len(names)
+        arguments = artifact.launch.arguments
+        function.argtypes = [ctypes.c_void_p if one.value is None else C_NUMBERS[one.type] for one in arguments]
 
         def run(arrays: Arrays) -> None:
-            if function(*(arrays[name].ctypes.data for name in names)) != 0:
+            if function(*(arrays[a.name].ctypes.data if a.value is None else a.value for a in arguments)) != 0:
                 raise LaunchError("the kernel found no memory for its workspace")
 
         return run

@@ -41,7 +41,7 @@ class Device(Protocol):
     pause_s: float  # between contenders, so that one's spinning threads do not run into the other
 
     def random(self, buffer: Buffer, seed: int) -> Array:
-        """Fresh N(0,1) data (full range for integers), rounded to the buffer's dtype."""
+        """What the buffer says it holds, else fresh N(0,1) data (full range for integers), rounded to its dtype."""
 
     def empty(self, buffer: Buffer) -> Array:
         """An array of the buffer's shape and dtype, not initialised."""

@@ -1,0 +1,1 @@
+"""attention: the op and its templates."""
