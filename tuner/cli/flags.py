@@ -71,7 +71,7 @@ class OpCommand(TyperCommand):
         """See TyperCommand."""
         switches = {flag_name(field.name) for op in ops().values() for field in op.fields if field.is_switch}
         said: list[str] = []
-        for word, following in zip(args, [*args[1:], "-"], strict=True):
+        for word, following in zip(args, [*args, "-"][1:], strict=True):
             said += [word, "yes"] if word in switches and following.startswith("-") else [word]
         return super().parse_args(ctx, said)
 
