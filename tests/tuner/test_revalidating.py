@@ -75,8 +75,8 @@ def test_the_budget_is_a_share_of_what_the_search_cost():
     machine = Machine(LARGE, seconds=120.0)
     (task,) = machine.renew(fraction=0.05).tasks
     assert (task.cost_s, task.budget_s) == (120.0, pytest.approx(6.0))
-    assert len(machine.engines[0].measured) == 4
-    assert machine.engines[0].log[-1] == "playoff of 1.75 s"
+    assert len(machine.engines[0].measured) == 3
+    assert machine.engines[0].log[-1] == "playoff of 1.55 s"  # of 4.8: a fifth is kept for what else the machine does
 
 
 def test_where_no_study_says_the_default_time_counts_and_a_time_replaces_it():
