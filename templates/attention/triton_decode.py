@@ -94,10 +94,11 @@ def _grid(problem: Problem, values: Mapping[str, Any]) -> tuple[int, int, int]:
 def _mapped(name: str, problem: Problem, values: Mapping[str, Any]) -> Argument:
     """K or V as TMA reads blocks of it: no block reaches into another head or sequence."""
     b, kv_heads, kv_len, d = (problem.dim(letter) for letter in ("b", "kv_heads", "kv_len", "d"))
+    block_n, d_block = values["BLOCK_N"], values["d_block"]
+    shape: tuple[int, ...] = (b, kv_len, kv_heads, d)
+    box: tuple[int, ...] = (1, block_n, 1, d_block)
     if problem["layout"] == "bhsd":
-        shape, box = (b * kv_heads, kv_len, d), (1, values["BLOCK_N"], values["d_block"])
-    else:
-        shape, box = (b, kv_len, kv_heads, d), (1, values["BLOCK_N"], 1, values["d_block"])
+        shape, box = (b * kv_heads, kv_len, d), (1, block_n, d_block)
     tensor = TensorMap.row_major(name, str(problem["dtype"]), shape)
     return Argument(name, tensor.triton_type(*box), tensor=tensor)
 

@@ -19,7 +19,7 @@ MOST_WAVES = 24
 SPLITS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 12, 14, 16, 20, 22, 24, 28, 32, 33, 40, 44, 48, 56, 64, 66, 80, 96, 112, 128)
 """Powers of two, and what fills 108, 132 or 148 multiprocessors with a few heads."""
 
-MOST_SUMMED, MOST_LOOSE, MOST_FACTORS, MOST_IN_FULL = 144, 192, 256, 512
+MOST_SUMMED, MOST_LOOSE, MOST_FACTORS, MOST_IN_FULL = 144, 192, 256, 256
 """Registers of a thread, as counted here: of its scores and sums; with what is loaded into them. Then elements of a
 tile that it multiplies, and products of them that no tensor core makes. Beyond these some spilled 80 bytes and more
 (800 random configs of ten problems, Triton 3.6.0 for sm_90, 2026-11-23, from ptxas)."""
@@ -43,7 +43,8 @@ def space() -> Space:
     # Of 16 columns keys are multiplied by warpgroups.
     few = where(product == "keys", 16, smallest)
     s.require(vector | (block_m <= few) | (block_m < rows * 2), "a tile of twice the rows is padding")
-    s.require(vector | (block_m * 4 >= min_(rows, 128)), "small tiles of many rows read all keys again and again")
+    again = where(in_(problem.dtype, "fp32", "tf32x3"), 16, 4)
+    s.require(vector | (block_m * again >= min_(rows, 128)), "small tiles of many rows read all keys again and again")
     row_block = s.derive("row_block", where(vector, rows, block_m))
     row_tiles = s.derive("row_tiles", ceil_div(rows, row_block))
     d = problem.d
@@ -56,7 +57,7 @@ def space() -> Space:
     )
     s.require(vector | (block_n >= 16), "a dot takes 16 keys at least")
     seen = s.derive("seen", _keys_seen())
-    s.require((block_n <= 16) | (block_n < seen * 2), "a block of twice the keys is padding")
+    s.require((block_n <= 32) | (block_n < seen * 2), "a block of twice the keys is padding")
     blocks = ceil_div(seen, block_n)
     splits = _add_splits(s, rows, row_tiles, blocks, seen)
     most_stages = where(problem.is_paged, 10, 7)
@@ -129,8 +130,10 @@ def _require_room(
     vector, threads = product == "vector", num_warps * WARP_THREADS
     tile = ceil_div(block_n * d_block, threads)  # elements of K, and of V, a thread
     s.require(~vector | (block_n * d_block >= threads * 8), "a thread loads 8 elements of a key at least")
+    in_full = (problem.dtype == "fp32") | (problem.dtype == "tf32x3")
     s.require(
-        vector | (block_n * min_(row_block, d_block) >= num_warps * 128), "a warp needs a tensor-core tile of scores"
+        vector | (block_n * min_(row_block, d_block) >= num_warps * where(in_full, WARP_THREADS, 128)),
+        "a warp needs a tensor-core tile of scores",
     )
     scores, sums = ceil_div(row_block * block_n, threads), ceil_div(row_block * d_block, threads)
     words = where(num_stages == 1, tile * problem.q_bytes // 2, 0)  # K and V as they were loaded
@@ -141,9 +144,9 @@ def _require_room(
     )
     # Warps take turns at fragments of K and V: the fewer they are, the more each of them holds at once.
     gathered = problem.is_paged & (problem.page_size % block_n != 0)
-    in_full = (problem.dtype == "fp32") | (problem.dtype == "tf32x3")
+    words_each = where(problem.q_bytes == 2, 1, where(product == "keys", 4, 2))  # what has 4 bytes is turned by hand
     s.require(
-        vector | (tile * where(problem.q_bytes == 4, 2, 1) * where(gathered, 2, 1) <= MOST_FACTORS),
+        vector | (tile * words_each * where(gathered, 2, 1) <= MOST_FACTORS),
         "fragments of keys and values must fit a thread's registers",
     )
     s.require(
@@ -156,7 +159,7 @@ def _require_room(
     from_smem = ~vector & grouped & where(across, row_block >= 16, row_block >= 64)
     ahead = s.derive("ahead", _ahead(vector, num_stages))
     kept = where(num_stages == 1, where(vector, 0, 1), 2 * (ahead + where(from_smem, 1, 0)))  # tiles of K and V
-    kept += where(~vector & in_full & (num_stages > 1), 2, 0)
+    kept += where(~vector & in_full, 2, 0)
     beside = where(
         vector, num_warps * d_block * 4, row_block * (d_block + block_n) * problem.q_bytes + num_warps * row_block * 4
     )

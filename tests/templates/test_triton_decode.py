@@ -1,5 +1,7 @@
 """triton_decode: what it refuses, its parts and workspaces, its model and its binaries. Numbers: …_numerics.py."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 from builders import a_target
@@ -99,6 +101,18 @@ def test_a_usual_problem_has_thousands_of_configs_and_its_seeds_are_among_them()
     seeds = TEMPLATE.seed_configs(feasible, of, HOPPER)
     assert len(seeds) >= 16
     assert 64 * seeds[0]["SPLITS"] in (128, 256, 512)
+
+
+@pytest.mark.parametrize("dtype", ["bf16", "fp32", "tf32", "tf32x3"])
+def test_what_it_supports_has_configs(dtype):
+    """Heads of any width, one key or many, one row or more than a tile: on both kinds of chip."""
+    for d, (s, h, kv_heads), kv_len, paged in product(
+        (16, 33, 192, 256), ((1, 8, 8), (16, 16, 1)), (1, 100, 4096), ("no", 16)
+    ):
+        of = a_problem(d=d, s=s, h=h, kv_heads=kv_heads, kv_len=kv_len, paged=paged, dtype=dtype)
+        for target in (HOPPER, AMPERE):
+            assert TEMPLATE.supports(of, target) is None
+            assert TEMPLATE.feasible(of, target).total, of.fields
 
 
 def test_a_window_is_all_that_is_read():
