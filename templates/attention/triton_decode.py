@@ -22,8 +22,8 @@ TENSOR_ARCH = 80
 
 DTYPES = ("bf16", "fp16", "fp32", "tf32", "tf32x3")
 
-MOST_D, MOST_ROWS, MOST_PLACES = 256, 256, 65535
-"""Dims of a head, rows of queries that share keys, and sequences: blocks along y and z (CUDA C++ Programming Guide)."""
+MOST_D, MOST_ROWS, MOST_PLACES, LEAST_ROWS = 256, 256, 65535, 8
+"""Dims of a head, rows of queries that share keys, blocks along y and z (CUDA C++ Programming Guide), rows of a tile."""
 
 
 def _supports(problem: Problem, target: Target) -> str | None:
@@ -38,8 +38,8 @@ def _supports(problem: Problem, target: Target) -> str | None:
     rows = problem.dim("s") * problem.dim("group")
     if rows > MOST_ROWS and not problem["is_paged"]:
         return f"it computes up to {MOST_ROWS} queries of heads that share keys, not {rows:,}"
-    if max(problem.dim("b"), problem.dim("kv_heads")) > MOST_PLACES:
-        return f"it computes up to {MOST_PLACES:,} sequences and key heads"
+    if max(problem.dim("b"), problem.dim("kv_heads") * -(-rows // LEAST_ROWS)) > MOST_PLACES:
+        return f"it computes up to {MOST_PLACES:,} sequences, and as many tiles of {LEAST_ROWS} queries of one"
     return None
 
 
