@@ -23,7 +23,7 @@ TENSOR_ARCH = 80
 DTYPES = ("bf16", "fp16", "fp32", "tf32", "tf32x3")
 
 MOST_D, MOST_ROWS, MOST_PLACES, LEAST_ROWS = 256, 256, 65535, 8
-"""Dims of a head, rows of queries that share keys, blocks along y and z (CUDA C++ Programming Guide), rows of a tile."""
+"""Dims of a head, queries that share keys, blocks along y and z (CUDA C++ Programming Guide), rows of a tile."""
 
 
 def _supports(problem: Problem, target: Target) -> str | None:
