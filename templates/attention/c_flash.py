@@ -55,7 +55,7 @@ _TILES = {
 }
 """(NK, MV, MR, NV) of the seeds by vector registers: enough sums to hide the multiply-add's latency, and no spills."""
 
-_BLOCKS = ((64, 64), (128, 64), (64, 128), (128, 128), (256, 64), (32, 64), (64, 256), (192, 32), (32, 512))
+_BLOCKS = ((128, 64), (64, 64), (64, 128), (128, 128), (256, 64), (32, 64), (64, 256), (192, 32), (32, 512))
 
 
 def _seeds(problem: Problem, target: Target) -> list[dict[str, Any]]:
@@ -67,11 +67,12 @@ def _seeds(problem: Problem, target: Target) -> list[dict[str, Any]]:
     fixed = {"VW": vw, "KU": 2, "ORDER_QK": "keys", "PREFETCH": "none", "SPLITS": 1, "SHARE": "dynamic"}
     fixed |= {"ORDER": "tiles" if problem["is_causal"] else "heads", "HEADS": "together" if group > 1 else "apart"}
     if s * group <= vw:
+        low = 4 if s * group >= 4 else 2 if s * group >= 2 else 1
         few = {**fixed, "QK": "dims", "BLOCK_M": 1 << (s * group - 1).bit_length(), "MV": 1, "COPY": "none", "NV": 4}
         return [
-            {**few, "BLOCK_N": n, "NK": nk, "MR": min(4, s * group), "SPLITS": splits, "PREFETCH": ahead}
+            {**few, "BLOCK_N": n, "NK": nk, "MR": low, "SPLITS": splits, "PREFETCH": ahead}
             for n in (256, 64)
-            for nk in (8, 16, 4)
+            for nk in (4, 8, 16)
             for splits in (1, 4)
             for ahead in ("none", "v")
         ]

@@ -22,7 +22,9 @@ def space() -> Space:
     by_rows = qk == "rows"
     s.require((heads == "apart") | (problem.group > 1), "a head alone has none to share tiles with")
     s.require(vw * 4 <= target.vector_bytes, "vectors wider than the processor's are emulated")
-    s.require((vw * 8 >= target.vector_bytes) | (vw * 2 > problem.d), "vectors under half the processor's width waste it")
+    s.require(
+        (vw * 8 >= target.vector_bytes) | (vw * 2 > problem.d), "vectors under half the processor's width waste it"
+    )
     s.require(vw <= problem.d, "a vector of more dims than a head has is padding")
     rows = s.derive("rows", problem.s * where(heads == "together", problem.group, 1))  # of a head that is gone through
     block_m, block_n = s.add(
@@ -46,7 +48,6 @@ def space() -> Space:
     s.require((splits == 1) | (target.threads > 1) & (tasks < 4 * target.threads), "keys are split for want of tiles")
     s.require((splits == 1) | (splits <= 4 * target.threads), "more parts than threads take are only more to add up")
     s.require((splits == 1) | (splits * block_n <= problem.kv_len), "a part needs a block of keys")
-    s.add(choice("PREFETCH", "none", "v"))  # V while its keys are multiplied
     return s
 
 
@@ -70,14 +71,17 @@ def _add_products(s: Space, by_rows: Expr, vw: Expr, block_m: Expr, block_n: Exp
     s.require((nv == 1) | (nv <= slots), "a tile wider than a head computes padding")
     s.require((mr <= 2) | (block_m >= 4), "a tile of more than twice the rows computes padding")
     s.require(nk <= max_(block_n, 16), "a block holds whole tiles of keys")
-    _ku, copy, order = s.add(
+    _ku, copy, order, prefetch = s.add(
         choice("KU", 1, 2, 4),  # steps of both products' inner loops unrolled
         choice("COPY", "none", "kv"),  # whether blocks of K and V are copied together first
         choice("ORDER_QK", "keys", "rows"),  # what the outer loop over tiles of Q K goes along
+        choice("PREFETCH", "none", "v"),  # V while its keys are multiplied
     )
     s.require((copy == "none") | (block_m >= 8), "a copy must be read more than once")
     wide = where(by_rows, mv * vw, mv)
     s.require((order == "keys") | (wide < block_m), "one row of tiles has one order")
+    s.require((prefetch == "none") | (order == "keys"), "V is asked for where keys are gone through once")
+    s.require((prefetch == "none") | (copy == "none"), "what was copied just now is near")
     held = block_n * block_m + 2 * block_n * problem.d + 2 * block_m * problem.d
     s.require(held * FLOAT_BYTES <= target.l2_bytes, "a tile and a block must fit L2")
     s.require(block_n <= max_(min_(512, 32768 // block_m), 16), "weights of a block must be near L1")

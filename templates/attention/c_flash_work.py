@@ -21,7 +21,7 @@ TILE_CLOCKS, TASK_CLOCKS, COPY_CLOCKS = 30.0, 500.0, 0.1
 """Of a call of a register tile, of a task, of a float that is copied."""
 
 SCORE_CLOCKS, FEATURE_CLOCKS, LANE_CLOCKS = 12.0, 4.0, 3.0
-"""Of a vector of scores: maximum, exponential and sum; for each of cap, bias, ALiBi; of a sum across lanes, a vector."""
+"""Of a vector of scores: maximum, exponential, sum; for each of cap, bias, ALiBi; of a sum across lanes, a vector."""
 
 FLOAT_BYTES = 4
 CALL_US = 2.0
