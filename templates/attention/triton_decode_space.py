@@ -160,14 +160,21 @@ def _require_room(
     ahead = s.derive("ahead", _ahead(vector, num_stages))
     kept = where(num_stages == 1, where(vector, 0, 1), 2 * (ahead + where(from_smem, 1, 0)))  # tiles of K and V
     kept += where(~vector & in_full, 2, 0)
+    queries = s.add(choice("Q_LOADS", "once", "turn"))  # before the loop, or with each block of keys, from L2
+    s.require(
+        (queries == "once") | ~vector & (num_stages > 1) & (row_block * 2 <= block_n),
+        "queries that are loaded ahead, again and again, must be few beside the keys",
+    )
     beside = where(
         vector, num_warps * d_block * 4, row_block * (d_block + block_n) * problem.q_bytes + num_warps * row_block * 4
     )
     indices = where(problem.is_paged, num_stages * block_n * 4, 0)
     indices += where(problem.has_bias, num_stages * row_block * block_n * problem.q_bytes, 0)
+    held_q = where(queries == "turn", num_stages, 0) * row_block
     smem = s.derive(
         "smem_bytes",
-        kept * block_n * d_block * problem.q_bytes + beside + indices + num_stages * BARRIER_BYTES + BESIDE_BYTES,
+        (kept * block_n + held_q) * d_block * problem.q_bytes
+        + (beside + indices + num_stages * BARRIER_BYTES + BESIDE_BYTES),
     )
     s.require(smem <= target.smem_per_block_bytes, "the stages of K and V must fit a block's shared memory")
 
