@@ -26,13 +26,16 @@ from .study import Study
 FRACTION = 0.05
 """Of what the search cost, that timing its best few anew may."""
 
+AIM = 0.8
+"""Of what it may take, that is planned with: the promise is to hold on a machine that does other work too."""
+
 SEARCH_SHARE = 0.5
 """Of the time that is left once the first was timed, with the device open: for each alone. The playoff decides."""
 
 LEAST_PLAYOFF_S = 0.5
 
-AROUND_PLAYOFF_S = 1.0
-"""What a playoff takes beside its rounds: loading, estimates, and the round in which the time runs out."""
+AROUND_PLAYOFF_S = 0.25
+"""What comes after a playoff: storing what it found, ending the measuring child."""
 
 State = Literal["waiting", "exact", "renewed", "failed", "interrupted"]
 
@@ -212,13 +215,13 @@ class Revalidation:
             study = Study(task.key, lanes, engine, self.store, spending, tuning.this_user(), self.request.seed)
             try:
                 study.search()
-                left_s = max(LEAST_PLAYOFF_S, task.budget_s - (self.clock() - begun_s))
+                end_s = begun_s + AIM * task.budget_s
+                left_s = max(LEAST_PLAYOFF_S, end_s - self.clock())
                 study.spending = Spending(
                     Budget(len(task.few), SEARCH_SHARE * left_s), self.clock, already=spending.trials
                 )
                 study.search()
-                left_s = task.budget_s - (self.clock() - begun_s)
-                study.playoff_s = max(LEAST_PLAYOFF_S, left_s - AROUND_PLAYOFF_S)
+                study.playoff_s = max(LEAST_PLAYOFF_S, end_s - self.clock() - AROUND_PLAYOFF_S)
                 study.playoff()
             except KeyboardInterrupt:
                 study.stopped = "interrupted"

@@ -77,7 +77,7 @@ class Study:
     stopped: Stop | None = None  # why the latest search ended
     best: Record | None = None
     played: Sequence[Record] = ()  # of the playoff
-    playoff_s: float | None = None  # most that its rounds may take; None: as long as is usual
+    playoff_s: float | None = None  # most that it may take; None: as long as is usual
     _measured: int = 0
     _incidents_in_a_row: int = 0
 

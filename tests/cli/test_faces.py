@@ -79,3 +79,11 @@ def test_importing_kerntune_is_cheap_and_touches_nothing():
     )
     best_s = min(float(subprocess.check_output([sys.executable, "-c", code])) for _ in range(5))
     assert best_s < 0.03
+
+
+@pytest.mark.parametrize("words", [["--causal"], ["--causal", "yes"], ["--causal", "--kv-heads", "2"]], ids=" ".join)
+def test_a_switch_may_stand_alone(words):
+    """--causal is --causal yes, wherever it stands."""
+    command = commands()["attention"]
+    with command.make_context("attention", ["--shape", "1x4x64x64", *words]) as context:
+        assert (context.params["causal"], context.params["kv_heads"]) == ("yes", 2 if "2" in words else None)

@@ -19,7 +19,7 @@ def request(m=512, n=256, k=384, **fields):
     problem = op_named("gemm").problem("gpu", m=m, n=n, k=k, **fields)
     policy = {"cache": "cold", "launch": "graph"}
     said = {"do": "playoff", "problem": problem.as_dict(), "policy": policy, "artifacts": {}, "seed": 1}
-    return {**said, "time_s": 0.1, "rounds": 3}
+    return {**said, "time_s": 0.1, "is_all": False, "rounds": 3}
 
 
 @pytest.mark.parametrize(

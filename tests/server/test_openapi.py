@@ -6,7 +6,6 @@ from dataclasses import fields
 import pytest
 from kerntune.spaces.targets import TOOLCHAIN_FIELDS
 from kerntune.templates import catalogue
-from kerntune.templates.op import DTYPE_ALIASES, DTYPES
 from kerntune.tuner.job_words import Wish
 
 OPS = sorted(catalogue.ops())
@@ -36,10 +35,12 @@ def test_a_parameter_has_the_type_choices_default_and_help_of_its_field(document
     listed = parameters(document, op)
     for field in catalogue.op_named(op).fields:
         schema = listed[field.name]["schema"]
-        aliases = list(DTYPE_ALIASES) if field.choices == DTYPES else []
         assert listed[field.name]["description"] == field.help
-        assert schema["type"] == ("integer" if field.type is int else "string")
-        assert schema.get("enum", []) == [*field.choices, *aliases]
+        if field.absent:
+            assert schema["anyOf"] == [{"type": "string", "enum": [field.absent]}, {"type": "integer", "minimum": 1}]
+        else:
+            assert schema["type"] == ("integer" if field.type is int else "string")
+            assert schema.get("enum", []) == [*field.words]
         assert schema.get("default") == field.default
         assert not listed[field.name]["required"]
 
@@ -74,8 +75,10 @@ def test_a_job_is_asked_for_in_the_words_of_a_lookup(document, op):
     assert list(body["properties"]) == ["op", "shape", *described.letters, *names, *place, *wish, "priority"]
     assert (body["required"], body["additionalProperties"]) == (["op"], False)
     for name in names:
-        schema, parameter = body["properties"][name], listed[name]["schema"]
-        schema = {**next(iter(schema.get("anyOf", ())), {}), **schema}  # or null, which a query cannot say
+        schema, parameter = (  # or null, true or a number, which a query says as text
+            {**next(iter(one.get("anyOf", ())), {}), **one}
+            for one in (body["properties"][name], listed[name]["schema"])
+        )
         assert [schema.get(word) for word in ("type", "enum", "default", "minimum")] == [
             parameter.get(word) for word in ("type", "enum", "default", "minimum")
         ]

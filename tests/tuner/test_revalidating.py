@@ -71,12 +71,12 @@ def test_the_old_best_few_are_timed_anew_under_the_present_key():
 
 
 def test_the_budget_is_a_share_of_what_the_search_cost():
-    """The first opens the device; half of the rest is for the others, the playoff has what is left, less a second."""
+    """The first opens the device; half of the rest is for the others, the playoff has what is left."""
     machine = Machine(LARGE, seconds=120.0)
     (task,) = machine.renew(fraction=0.05).tasks
     assert (task.cost_s, task.budget_s) == (120.0, pytest.approx(6.0))
-    assert len(machine.engines[0].measured) == 4
-    assert machine.engines[0].log[-1] == "playoff of 1 s"
+    assert len(machine.engines[0].measured) == 3
+    assert machine.engines[0].log[-1] == "playoff of 1.55 s"  # of 4.8: a fifth is kept for what else the machine does
 
 
 def test_where_no_study_says_the_default_time_counts_and_a_time_replaces_it():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from kerntune.templates.catalogue import op_named
-from kerntune.tuner.measure import cuda_vendor
+from kerntune.tuner.measure import torch_vendor
 from kerntune.tuner.measure.torch_gemm import gemm_ways
 
 pytestmark = pytest.mark.torch
@@ -40,7 +40,7 @@ def arrays_of(torch, problem, seed=0):
     rng = np.random.default_rng(seed)
     stored, wide = {}, {}
     for buffer in GEMM.buffers(problem):
-        element = getattr(torch, cuda_vendor.TORCH_TYPES[buffer.dtype])
+        element = getattr(torch, torch_vendor.TORCH_TYPES[buffer.dtype])
         whole = buffer.dtype.startswith("int")
         values = rng.integers(-9, 9, buffer.shape) if whole else rng.standard_normal(buffer.shape)
         tensor = torch.from_numpy(values).to(torch.float32).to(element)
@@ -54,9 +54,9 @@ def arrays_of(torch, problem, seed=0):
 def run(torch, problem, way):
     """C of a way and what it should be, in float64."""
     stored, wide = arrays_of(torch, problem)
-    cuda_vendor.torch_kernel(torch, np, "cpu", problem, way)(stored)
+    torch_vendor.torch_kernel(torch, np, "cpu", problem, way)(stored)
     out = torch.from_numpy(stored["c"].view(np.int16) if stored["c"].dtype == np.uint16 else stored["c"])
-    wide["c"] = out.view(getattr(torch, cuda_vendor.TORCH_TYPES[str(problem["out_dtype"])])).to(torch.float64).numpy()
+    wide["c"] = out.view(getattr(torch, torch_vendor.TORCH_TYPES[str(problem["out_dtype"])])).to(torch.float64).numpy()
     return GEMM.evidence(problem, wide, np, np.random.default_rng(0))
 
 
@@ -143,7 +143,7 @@ def test_each_call_is_told_what_it_prefers(torch, preferred):
     """Ways take turns in a playoff: what the last one was told must not stay."""
     problems = [a_problem(dtype="fp32"), a_problem(dtype="tf32")]
     kernels = [
-        (cuda_vendor.torch_kernel(torch, np, "cpu", problem, way), arrays_of(torch, problem)[0])
+        (torch_vendor.torch_kernel(torch, np, "cpu", problem, way), arrays_of(torch, problem)[0])
         for problem in problems
         for way in gemm_ways(torch, problem).values()
     ]
@@ -155,7 +155,7 @@ def test_each_call_is_told_what_it_prefers(torch, preferred):
 def test_a_kernel_walks_through_the_sets(torch, preferred):
     """Each set is seen as tensors once, and computed from its own inputs."""
     problem = a_problem(dtype="fp32")
-    kernel = cuda_vendor.torch_kernel(torch, np, "cpu", problem, next(iter(gemm_ways(torch, problem).values())))
+    kernel = torch_vendor.torch_kernel(torch, np, "cpu", problem, next(iter(gemm_ways(torch, problem).values())))
     sets = [arrays_of(torch, problem, seed)[0] for seed in (1, 2)]
     for arrays in [*sets, *sets]:
         arrays["c"].fill(np.nan)

@@ -10,7 +10,7 @@ from kerntune.tuner.measure.cpu_device import CpuDevice
 PROBLEM = op_named("gemm").problem("cpu", m=24, n=16, k=8)
 REQUEST = {
     **{"do": "playoff", "problem": PROBLEM.as_dict(), "policy": {"cache": "warm", "launch": "eager"}},
-    **{"artifacts": {}, "seed": 1, "time_s": 0.0, "rounds": 3},
+    **{"artifacts": {}, "seed": 1, "time_s": 0.0, "rounds": 3, "is_all": False},
 }
 
 

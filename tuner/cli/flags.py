@@ -71,7 +71,7 @@ class OpCommand(TyperCommand):
         """See TyperCommand."""
         switches = {flag_name(field.name) for op in ops().values() for field in op.fields if field.is_switch}
         said: list[str] = []
-        for word, following in zip(args, [*args[1:], "-"], strict=True):
+        for word, following in zip(args, [*args, "-"][1:], strict=True):
             said += [word, "yes"] if word in switches and following.startswith("-") else [word]
         return super().parse_args(ctx, said)
 
@@ -79,6 +79,12 @@ class OpCommand(TyperCommand):
 def fields_of(op: Op, values: Mapping[str, Any]) -> dict[str, Any]:
     """Dims and fields of the op among parsed flags. Raises: ShapeError."""
     return {**op.parse_shape(values["shape"]), **{field.name: values[field.name] for field in op.fields}}
+
+
+def as_asked(op: Op, values: Mapping[str, Any]) -> str:
+    """The flags that name a problem and where, without those that say the default."""
+    usual = {"shape": None, **{field.name: field.default for field in op.fields}, "device": "auto", "policy": "cold"}
+    return " ".join(f"{flag_name(name)} {values[name]}" for name, word in usual.items() if values[name] != word)
 
 
 def with_signature(

@@ -67,7 +67,7 @@ class Engine(Protocol):
     ) -> PlayoffResult | Failure | Incident:
         """Time contenders and the vendor library interleaved: until all is settled, or for so many rounds.
 
-        `time_s`: most that the rounds may take, once there are a few; None: as long as is usual.
+        `time_s`: most that all of it may take, once there are a few rounds; None: rounds take as long as is usual.
         """
 
     def close(self) -> None:

@@ -7,6 +7,7 @@ import shutil
 import signal
 import statistics
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
@@ -94,13 +95,15 @@ class LocalEngine:
     def playoff(
         self, artifacts: Mapping[str, Artifact], seed: int, rounds: int | None = None, time_s: float | None = None
     ) -> PlayoffResult | Failure | Incident:
+        begun_s = time.monotonic()
         named = {name: artifact.as_dict() for name, artifact in artifacts.items()}
-        if time_s is None:
-            time_s = PLAYOFF_S if rounds is None else max(PLAYOFF_S, ROUND_S * rounds)
-        request = {"do": "playoff", "artifacts": named, "seed": seed, "time_s": time_s, "rounds": rounds}
+        usual_s = PLAYOFF_S if rounds is None else max(PLAYOFF_S, ROUND_S * rounds)
         looking = {name: self._pool.submit(inspected, artifact) for name, artifact in artifacts.items()}
         if not self.overlaps:
             wait(looking.values())
+        left_s = usual_s if time_s is None else time_s - (time.monotonic() - begun_s)
+        request = {"do": "playoff", "artifacts": named, "seed": seed, "rounds": rounds}
+        request |= {"time_s": left_s, "is_all": time_s is not None}
         reply = self._begin(request, 20 * len(named) + 20)()
         return _playoff_result(reply, {n: u.result() for n, u in looking.items()}) if isinstance(reply, dict) else reply
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import importlib.util
 import itertools
 import os
 import time
@@ -21,6 +22,7 @@ from .device import Arrays, Kernel, LaunchError, Timer
 from .guards import GuardedSet
 from .protected_pages import PagedSet
 from .resting import Resting
+from .torch_vendor import torch_kernels
 
 _DTYPES = {"fp32": np.float32, "fp16": np.float16, "int8": np.int8, "int32": np.int32}
 
@@ -84,6 +86,8 @@ class CpuDevice:
         return run
 
     def vendors(self, problem: Problem) -> Mapping[str, Kernel]:
+        if problem.op == "attention":
+            return _torch_attention(problem)
         plain = problem.op == "gemm" and problem["epilogue"] == "none" and problem["scales"] == "none"
         if not plain or (problem["dtype"], problem["out_dtype"]) != ("fp32", "fp32"):
             return {}
@@ -112,6 +116,15 @@ class CpuDevice:
 
     def finish(self) -> None:
         """Calls return when they are done."""
+
+
+def _torch_attention(problem: Problem) -> Mapping[str, Kernel]:
+    """Torch's, where it is installed; numpy has none."""
+    if importlib.util.find_spec("torch") is None:
+        return {}
+    import torch
+
+    return torch_kernels(torch, np, "cpu", problem)
 
 
 def _blas_name() -> str:

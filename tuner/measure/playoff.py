@@ -47,9 +47,10 @@ def playoff(
     Each round every contender runs one block of at least five calls, after a pause, a rest and a call not timed. The
     order is another one each round, so that nobody always follows the same rival. All are treated alike.
     Rounds end when it is settled who is tied with the fastest, who is beaten and how they compare with the vendor, or
-    when `time_s` is spent; where so many are `wanted`, with the last of those, however settled it was before.
+    where another would end after `time_s`, estimates and all; where so many are `wanted`, with the last of those,
+    however settled it was before.
     """
-    device = workload.device
+    device, start_s = workload.device, time.monotonic()
     turns = itertools.count()
     turning = {name: rotating(kernel, workload.sets, turns) for name, kernel in kernels.items()}
     timers = {}
@@ -60,20 +61,26 @@ def playoff(
         timers[name] = device.timer(kernel, workload.sets, calls, workload.policy)
     rounds: dict[str, Rounds] = {name: [] for name in timers}
     order = list(timers)
-    start_s = time.monotonic()
+    rounds_s = round_s = time.monotonic()
     turn = 0
-    while not _is_over(rounds, time.monotonic() - start_s > time_s, wanted):
-        taken = {}
+    while not _is_over(rounds, _next_end_s(round_s) > start_s + time_s, wanted):
+        round_s, taken = time.monotonic(), {}
         for name in random.Random(turn).sample(order, len(order)):
             time.sleep(device.pause_s)
             turning[name](workload.sets[0])
             device.finish()
             taken[name] = [round(sample, 3) for sample in device.rest.block(timers[name])]
-        if turn if device.rest.rest_s else time.monotonic() - start_s >= SETTLING * time_s:
+        if turn if device.rest.rest_s else time.monotonic() - rounds_s >= SETTLING * time_s:
             for name, samples in taken.items():
                 rounds[name].append(samples)
         turn += 1
     return rounds
+
+
+def _next_end_s(round_s: float) -> float:
+    """When another round would end, if it takes as long as the last one, which began then."""
+    now_s = time.monotonic()
+    return now_s + (now_s - round_s)
 
 
 def _calls(workload: Workload, estimate: float) -> int:

@@ -35,6 +35,7 @@ TORCH_TYPES: Mapping[str, str] = {
     "int32": "int32",
     "fp8e4m3": "float8_e4m3fn",
     "fp8e5m2": "float8_e5m2",
+    "bool": "bool",
 }
 
 SCALED_BLOCK, SCALE_ROW = 128, 4
@@ -43,9 +44,9 @@ SCALED_BLOCK, SCALE_ROW = 128, 4
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How torch computes a problem: a call that leaves C in `c`, and what it is told before."""
+    """How torch computes a problem: a call, and what it is told before."""
 
-    call: Call
+    call: Call  # leaves its results where they belong, or gives them in a dict by buffer, where it cannot be told
     view: Callable[[Tensors], Tensors]  # the problem's tensors, and those beside them, as the call takes them
     library: str | None = None  # preferred; None where it makes no difference
     allow_tf32: bool = False

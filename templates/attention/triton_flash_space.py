@@ -1,0 +1,99 @@
+"""The configs of triton_flash: tiles of queries, blocks of keys, how they are loaded and masked, and who computes what."""
+
+from __future__ import annotations
+
+from ...spaces.expressions import Expr
+from ...spaces.functions import ceil_div, in_, max_, min_, where
+from ...spaces.parameters import choice, int_range, pow2
+from ...spaces.space import Space
+from ...spaces.symbols import problem, target
+from ..limits import WARP_THREADS, WITHOUT_TMA
+from ..tensor_map import ALIGNED_BYTES
+
+MOST_D = 256
+"""Dims of a head."""
+
+BESIDE_STAGES_BYTES = 2048
+"""Shared memory at most, beside tiles and stages: barriers, maxima that warps exchange."""
+
+
+def space() -> Space:
+    """Of any problem the template supports."""
+    s = Space("triton_flash")
+    block_m, block_n = s.add(pow2("BLOCK_M", 16, 256, default=128), pow2("BLOCK_N", 16, 256, default=64))
+    num_warps, num_stages = s.add(pow2("num_warps", 4, 8), int_range("num_stages", 1, 5, default=3))
+    slow = problem.dtype == "fp32"  # on the ordinary cores
+    small = where(slow, 16, min_(64, max_(16, problem.s)))
+    s.require((block_m >= small) | (block_m * 2 > small), "64 rows are what four warps multiply at a time")
+    s.require((block_m <= 64) | (block_m < problem.s * 2), "a tile of twice the queries is padding")
+    s.require((block_n <= 16) | (block_n < problem.kv_len * 2), "a block of twice the keys is padding")
+    s.require(slow | (block_n >= min_(32, problem.kv_len)), "a block of fewer keys is mostly waiting")
+    s.require(num_stages <= max_(ceil_div(problem.kv_len, block_n), 1), "stages past the last key stay empty")
+    width = _add_dims(s)
+    tiles = s.derive("tiles", ceil_div(problem.s, block_m))  # of a head
+    every = tiles * problem.b * problem.h
+    _add_order(s, tiles)
+
+    loads, store = s.add(choice("LOADS", "tma", "pointer"), choice("STORE", "pointer", "tma"))
+    by_tma = loads == "tma"
+    s.require(~by_tma | ~in_(target.arch, *WITHOUT_TMA), "TMA came with sm_90")
+    s.require(~by_tma | (problem.d * problem.q_bytes % ALIGNED_BYTES == 0), "TMA takes rows of whole 16 bytes")
+    s.require((store == "pointer") | by_tma, "where pointers load, pointers store")
+    s.require((store == "pointer") | ~problem.is_varlen, "TMA would store over the sequence that follows")
+    cut = problem.is_causal | (problem.window_size > 0)
+    masks, ahead = s.add(choice("MASKS", "edges", "all"), choice("AHEAD", "no", "yes"))
+    s.when(cut, masks)  # of blocks that some row sees in part, or of all in one loop
+    s.require((ahead == "no") | (num_stages >= 2), "products ahead of others need loads ahead of them")
+
+    programs = s.add(choice("PROGRAMS", "tiles", "sms", "sms_x2"))  # one a tile, or so many that stay
+    stay = s.derive(
+        "programs",
+        where(programs == "tiles", every, where(programs == "sms", target.sm_count, 2 * target.sm_count)),
+    )
+    s.require((programs == "tiles") | (stay < every), "programs that stay need more than one tile each")
+    _require_room(s, block_m, block_n, width, num_warps, num_stages, ahead)
+    return s
+
+
+def _add_dims(s: Space) -> Expr:
+    """A head in one part of a power of two, or in two of fewer dims together; how wide that is."""
+    d = problem.d
+    above: Expr = where(d <= 128, 128, 256)
+    below: Expr = where(d >= 256, 256, 128)
+    for size in (64, 32, 16):
+        above = where(d <= size, size, above)
+        below = where(d < size * 2, size, below)
+    over = d - below
+    rest: Expr = where(over <= 64, 64, 128)
+    for size in (32, 16):
+        rest = where(over <= size, size, rest)
+    dims = s.add(choice("DIMS", "one", "two"))
+    two = dims == "two"
+    s.require(~two | (over > 0) & (rest < below), "two parts of a head are for fewer dims than one has")
+    first = s.derive("d_first", where(two, below, above))
+    return first + s.derive("d_rest", where(two, rest, 0))
+
+
+def _add_order(s: Space, tiles: Expr) -> None:
+    """Heads whose tiles go together, and which of a head's tiles begins."""
+    heads, first = s.add(pow2("HEADS", 1, 256), choice("FIRST", "longest", "shortest"))
+    s.require((heads == 1) | (heads < problem.b * problem.h * 2), "no more heads go together than there are")
+    s.require((heads == 1) | (tiles > 1), "heads of one tile each have one order")
+    s.when(problem.is_causal & (tiles > 1), first)
+
+
+def _require_room(
+    s: Space, block_m: Expr, block_n: Expr, width: Expr, num_warps: Expr, num_stages: Expr, ahead: Expr
+) -> None:
+    """What a thread's registers and a block's shared memory hold."""
+    threads = num_warps * WARP_THREADS
+    scores, sums = ceil_div(block_m * block_n, threads), ceil_div(block_m * width, threads)
+    held = s.derive("held", sums + where(ahead == "yes", 3, 2) * scores)
+    s.require(held <= 208, "scores, weights and sums must fit a thread's registers")
+    s.require(block_m * block_n >= num_warps * 256, "a warp needs at least two tensor-core tiles of scores")
+    q_tile, kv_tile = block_m * width * problem.q_bytes, block_n * width * problem.q_bytes
+    bias = where(problem.has_bias, num_stages * block_m * block_n * problem.q_bytes, 0)
+    smem = s.derive(
+        "smem_bytes", q_tile + (2 * num_stages + where(ahead == "yes", 1, 0)) * kv_tile + bias + BESIDE_STAGES_BYTES
+    )
+    s.require(smem <= target.smem_per_block_bytes, "queries and stages of K and V must fit a block's shared memory")
