@@ -180,11 +180,9 @@ def _require_room(
     indices = where(problem.is_paged, num_stages * block_n * 4, 0)
     indices += where(problem.has_bias, num_stages * row_block * block_n * problem.q_bytes, 0)
     held_q = where(queries == "turn", num_stages, 0) * row_block
-    smem = s.derive(
-        "smem_bytes",
-        (kept * block_n + held_q) * d_block * problem.q_bytes
-        + (beside + indices + num_stages * BARRIER_BYTES + BESIDE_BYTES),
-    )
+    staged = (kept * block_n + held_q) * d_block * problem.q_bytes + num_stages * BARRIER_BYTES
+    turned = where(vector, 0, row_block * d_block * 4)  # sums, as they are stored, in the room of the stages
+    smem = s.derive("smem_bytes", max_(staged + beside + indices, turned) + BESIDE_BYTES)
     s.require(smem <= target.smem_per_block_bytes, "the stages of K and V must fit a block's shared memory")
 
 
