@@ -162,6 +162,8 @@ def _seed(problem: Problem, target: Target, combine: str, shape: tuple[str, int,
             seed["COMBINE_WARPS"] = 4
         if paged:
             seed["SPLIT_BY"] = "size"
+    again = staged > 1 and product != "vector" and combine == "last" and height * 4 <= block_n
+    seed["Q_LOADS"] = "turn" if again else "once"
     if staged == 1:
         seed["EVICTION"] = "first"
         if product == "vector":

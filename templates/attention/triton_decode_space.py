@@ -16,6 +16,9 @@ MOST_VECTOR_ROWS = 4
 MOST_WAVES = 24
 """Programs a multiprocessor past which keys need no more parts."""
 
+MOST_AHEAD = 6
+"""Blocks of keys."""
+
 SPLITS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 12, 14, 16, 20, 22, 24, 28, 32, 33, 40, 44, 48, 56, 64, 66, 80, 96, 112, 128)
 """Powers of two, and what fills 108, 132 or 148 multiprocessors with a few heads."""
 
@@ -60,12 +63,12 @@ def space() -> Space:
     s.require((block_n <= 32) | (block_n < seen * 2), "a block of twice the keys is padding")
     blocks = ceil_div(seen, block_n)
     splits = _add_splits(s, rows, row_tiles, blocks, seen)
-    most_stages = where(problem.is_paged, 10, 7)
-    s.require(num_stages <= most_stages, "more than 6 blocks of keys under way are better larger blocks")
-    turns = max_(ceil_div(blocks, splits), 1)
-    s.require(where(problem.is_paged, num_stages // 2, num_stages) <= turns, "stages past the end of a part stay empty")
+    ahead = s.derive("ahead", _ahead(vector, num_stages))
+    s.require(ahead <= MOST_AHEAD, "more blocks of keys under way are better larger blocks")
+    s.require((num_stages <= 2) | (ahead < ceil_div(blocks, splits)), "stages past the end of a part stay empty")
+    s.require((num_stages == 1) | (blocks > splits), "a part of one block has nothing to load ahead")
     _add_loads(s, vector, block_n, d_block, num_stages)
-    _require_room(s, product, row_block, block_n, d_block, num_warps, num_stages)
+    _require_room(s, product, row_block, block_n, d_block, num_warps, num_stages, ahead)
     _add_combine(s, splits, rows, d_block, num_warps)
     return s
 
@@ -124,7 +127,14 @@ def _add_loads(s: Space, vector: Expr, block_n: Expr, d_block: Expr, num_stages:
 
 
 def _require_room(
-    s: Space, product: Expr, row_block: Expr, block_n: Expr, d_block: Expr, num_warps: Expr, num_stages: Expr
+    s: Space,
+    product: Expr,
+    row_block: Expr,
+    block_n: Expr,
+    d_block: Expr,
+    num_warps: Expr,
+    num_stages: Expr,
+    ahead: Expr,
 ) -> None:
     """What a thread's registers and a block's shared memory hold."""
     vector, threads = product == "vector", num_warps * WARP_THREADS
@@ -157,18 +167,22 @@ def _require_room(
     # Warpgroups multiply straight from shared memory, which keeps a stage until they are done.
     across, grouped = product == "keys", num_warps >= 4
     from_smem = ~vector & grouped & where(across, row_block >= 16, row_block >= 64)
-    ahead = s.derive("ahead", _ahead(vector, num_stages))
     kept = where(num_stages == 1, where(vector, 0, 1), 2 * (ahead + where(from_smem, 1, 0)))  # tiles of K and V
     kept += where(~vector & in_full, 2, 0)
+    queries = s.add(choice("Q_LOADS", "once", "turn"))  # before the loop, or with each block of keys, from L2
+    s.require(
+        (queries == "once") | ~vector & (num_stages > 1) & (row_block * 2 <= block_n),
+        "queries that are loaded ahead, again and again, must be few beside the keys",
+    )
     beside = where(
         vector, num_warps * d_block * 4, row_block * (d_block + block_n) * problem.q_bytes + num_warps * row_block * 4
     )
     indices = where(problem.is_paged, num_stages * block_n * 4, 0)
     indices += where(problem.has_bias, num_stages * row_block * block_n * problem.q_bytes, 0)
-    smem = s.derive(
-        "smem_bytes",
-        kept * block_n * d_block * problem.q_bytes + beside + indices + num_stages * BARRIER_BYTES + BESIDE_BYTES,
-    )
+    held_q = where(queries == "turn", num_stages, 0) * row_block
+    staged = (kept * block_n + held_q) * d_block * problem.q_bytes + num_stages * BARRIER_BYTES
+    turned = where(vector, 0, row_block * d_block * 4)  # sums, as they are stored, in the room of the stages
+    smem = s.derive("smem_bytes", max_(staged + beside + indices, turned) + BESIDE_BYTES)
     s.require(smem <= target.smem_per_block_bytes, "the stages of K and V must fit a block's shared memory")
 
 
