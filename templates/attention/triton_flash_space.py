@@ -89,7 +89,7 @@ def _require_room(
     threads = num_warps * WARP_THREADS
     scores, sums = ceil_div(block_m * block_n, threads), ceil_div(block_m * width, threads)
     held = s.derive("held", sums + where(ahead == "yes", 3, 2) * scores)
-    s.require(held <= 208, "scores, weights and sums must fit a thread's registers")
+    s.require(held <= 256, "scores, weights and sums must fit a thread's registers")
     s.require(block_m * block_n >= num_warps * 256, "a warp needs at least two tensor-core tiles of scores")
     q_tile, kv_tile = block_m * width * problem.q_bytes, block_n * width * problem.q_bytes
     bias = where(problem.has_bias, num_stages * block_m * block_n * problem.q_bytes, 0)
