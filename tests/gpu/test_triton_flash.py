@@ -9,10 +9,9 @@ pytestmark = [pytest.mark.gpu, pytest.mark.triton]
 
 (TEMPLATE,) = templates_named("attention", ["triton_flash"])
 WAYS = (
-    {"LOADS": "tma", "STORE": "tma", "AHEAD": "no"},
-    {"LOADS": "tma", "STORE": "pointer", "AHEAD": "yes"},
-    {"LOADS": "pointer", "AHEAD": "no"},
-    {"LOADS": "pointer", "AHEAD": "yes"},
+    {"LOADS": "tma", "STORE": "tma"},
+    {"LOADS": "tma", "STORE": "pointer"},
+    {"LOADS": "pointer"},
     {"PROGRAMS": "sms", "LOADS": "tma"},
     {"MASKS": "all"},
     {"DIMS": "two"},
