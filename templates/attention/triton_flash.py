@@ -59,6 +59,8 @@ def _launch(problem: Problem, target: Target, values: Mapping[str, Any]) -> Laun
         writes.append(Argument("lse", "*fp32"))
     scale = Argument("scale", "f32", problem.dim("d") ** -0.5)
     options = {name: values[name] for name in ("num_warps", "num_stages")}
+    if values["MOST_REGISTERS"]:
+        options["maxnreg"] = values["MOST_REGISTERS"]
     return Launch("flash", (*reads, *beside, *writes, scale), (values["programs"], 1, 1), options)
 
 
@@ -86,23 +88,28 @@ def _mapped(name: str, problem: Problem, values: Mapping[str, Any]) -> list[Argu
 
 
 _SHAPES = (
-    # BLOCK_M, BLOCK_N, num_stages, num_warps
-    (128, 64, 2, 8),
-    (64, 64, 3, 4),
-    (128, 64, 3, 8),
-    (128, 128, 2, 8),
-    (64, 64, 2, 4),
-    (64, 32, 3, 4),
-    (64, 128, 2, 4),
-    (128, 128, 3, 8),
-    (64, 32, 2, 4),
-    (128, 32, 3, 8),
-    (32, 64, 2, 4),
-    (16, 64, 2, 4),
-    (16, 32, 2, 4),
+    # BLOCK_M, BLOCK_N, num_stages, num_warps, MOST_REGISTERS, MASKS
+    (128, 64, 2, 8, 128, "edges"),
+    (128, 64, 2, 8, 128, "branch"),
+    (64, 64, 3, 4, 0, "branch"),
+    (128, 128, 3, 8, 0, "branch"),
+    (64, 64, 3, 4, 0, "all"),
+    (128, 64, 3, 8, 0, "branch"),
+    (64, 64, 2, 4, 128, "branch"),
+    (64, 32, 3, 4, 128, "branch"),
+    (64, 32, 4, 4, 0, "branch"),
+    (128, 128, 2, 8, 128, "branch"),
+    (64, 128, 2, 4, 168, "branch"),
+    (128, 128, 2, 8, 0, "branch"),
+    (128, 32, 3, 8, 128, "branch"),
+    (128, 32, 4, 8, 0, "branch"),
+    (32, 64, 2, 4, 0, "all"),
+    (16, 64, 2, 4, 0, "all"),
+    (16, 32, 2, 4, 0, "all"),
 )
-"""Best first: of 4 x 16 x 4096 x 128 in bf16 the first two are at .85 (causal) and .80 (full) of cuDNN's speed, of 4 x
-32 x 4096 x 64 the second at .88 (H200, 2026-11-23, cold L2, CUDA graphs)."""
+"""Best first. Of 4 x 16 x 4096 x 128 in bf16, causal, the first one's loops are at .85 of cuDNN's speed; of all keys
+64 x 64 with 3 stages at .80, of 4 x 32 x 4096 x 64 that at .88 (H200, 2026-11-23, cold L2, CUDA graphs). The first was
+fastest at 125 registers, where two programs share a multiprocessor; with 138 it took 1.3 times as long as 64 x 64."""
 
 
 def _seeds(problem: Problem, target: Target) -> list[dict[str, Any]]:
@@ -113,8 +120,8 @@ def _seeds(problem: Problem, target: Target) -> list[dict[str, Any]]:
         {"HEADS": group, "PROGRAMS": "sms"},
         {"HEADS": 256, "LOADS": "pointer", "STORE": "pointer"},
     )
-    rest = {"LOADS": "tma", "STORE": "tma", "PROGRAMS": "tiles", "FIRST": "longest", "MASKS": "edges", "DIMS": "two"}
-    names = ("BLOCK_M", "BLOCK_N", "num_stages", "num_warps")
+    rest = {"LOADS": "tma", "STORE": "tma", "PROGRAMS": "tiles", "FIRST": "longest", "DIMS": "two"}
+    names = ("BLOCK_M", "BLOCK_N", "num_stages", "num_warps", "MOST_REGISTERS", "MASKS")
     return [rest | way | dict(zip(names, shape, strict=True)) for way in ways for shape in _SHAPES]
 
 

@@ -13,6 +13,7 @@ from ...spaces.functions import ceil_div, in_, max_, min_, where
 from ...spaces.parameters import choice, int_range, pow2
 from ...spaces.space import Space
 from ...spaces.symbols import problem, target
+from ..chips import SYSTEM_SMEM_BYTES
 from ..limits import WARP_THREADS, WITHOUT_TMA
 from ..tensor_map import ALIGNED_BYTES
 
@@ -63,7 +64,7 @@ def space() -> Space:
     s.require((store == "pointer") | by_tma, "where pointers load, pointers store")
     s.require((store == "pointer") | ~problem.is_varlen, "TMA would store over the sequence that follows")
     cut = problem.is_causal | (problem.window_size > 0)
-    masks = s.add(choice("MASKS", "edges", "all"))
+    masks = s.add(choice("MASKS", "branch", "all", "edges"))
     s.when(cut, masks)  # of blocks that some row sees in part, or of all in one loop
 
     programs = s.add(choice("PROGRAMS", "tiles", "sms", "sms_x2"))  # one a tile, or so many that stay
@@ -119,6 +120,13 @@ def _require_room(s: Space, tile: _Tile) -> None:
         held <= where(slow, MOST_HELD_SLOW, where(split, MOST_HELD_SPLIT, MOST_HELD)),
         "scores, weights and sums must fit a thread's registers",
     )
+    # A thread that has fewer makes room for another program, whose products fill the gaps of this one's exponentials.
+    most = s.add(choice("MOST_REGISTERS", 0, 128, 168))
+    s.require(
+        (most == 0) | ~slow & (held + where(others | problem.is_varlen, 20, 0) <= most) & (held >= most - 48),
+        "registers are capped where that is neither much nor nothing",
+    )
+    resident = target.registers_per_sm // (threads * max_(most, 1))
     s.require(slow | (block_m * block_n >= num_warps * 256), "a warp needs at least two tensor-core tiles of scores")
     s.require(slow | (num_warps == 4) | (block_m >= 128), "each warp has 16 rows of its own")
     s.require(~slow | (scores * width <= 512), "on the ordinary cores both factors of a product lie in registers")
@@ -126,4 +134,9 @@ def _require_room(s: Space, tile: _Tile) -> None:
     bias = where(problem.has_bias, (tile.num_stages + 1) * block_m * block_n * problem.q_bytes, 0)
     smem = q_tile * (1 + tile.beside) + 2 * tile.num_stages * kv_tile + bias + BESIDE_STAGES_BYTES
     s.derive("smem_bytes", smem)
+    s.require(
+        (most == 0)
+        | (resident >= 2) & (2 * (smem + SYSTEM_SMEM_BYTES) <= target.smem_per_block_bytes + SYSTEM_SMEM_BYTES),
+        "a second program must fit a multiprocessor, or fewer registers are for nothing",
+    )
     s.require(smem <= target.smem_per_block_bytes, "queries and stages of K and V must fit a block's shared memory")

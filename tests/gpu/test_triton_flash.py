@@ -14,8 +14,11 @@ WAYS = (
     {"LOADS": "pointer"},
     {"PROGRAMS": "sms", "LOADS": "tma"},
     {"MASKS": "all"},
+    {"MASKS": "branch"},
+    {"MASKS": "edges"},
     {"DIMS": "two"},
     {"num_stages": 1},
+    {"MOST_REGISTERS": 128},
 )
 SHAPES = [
     (4, 16, 1024, 128, {"causal": "yes", "kv_heads": 4, "lse": "yes"}),

@@ -10,7 +10,7 @@ from kerntune.tuner.backends.instructions import instruction_mix
 (TEMPLATE,) = templates_named("attention", ["triton_flash"])
 HOPPER = a_target(nvrtc="13.0.88")
 SPARED_BYTES = 512
-"""Of spills of a thread: what every study lets pass, which some configs of fp32 need."""
+"""Of spills of a thread: what every study lets pass, which some configs of fp32 need, and some with a cap."""
 
 
 def a_problem(b, h, s, d, **fields):
@@ -90,7 +90,7 @@ def test_estimates_are_positive_and_know_small_tiles_from_large():
 
 @pytest.mark.triton
 def test_sampled_configs_compile_within_the_space_s_own_limits(tmp_path, compiled):
-    """Shared memory is no more than the space says; of tensor cores nothing spills."""
+    """Shared memory is no more than the space says; of tensor cores nothing spills without a cap."""
     wanted = [(of, drawn(of, 3)) for of in COMPILED]
     flat = [(of, feasible, candidate) for of, (feasible, candidates) in wanted for candidate in candidates]
     for (of, feasible, candidate), made in zip(
@@ -99,6 +99,8 @@ def test_sampled_configs_compile_within_the_space_s_own_limits(tmp_path, compile
         assert isinstance(made, Artifact), made
         values = feasible.bind(candidate.config)
         assert made.smem_bytes <= values["smem_bytes"], dict(candidate.config)
-        assert made.spill_bytes <= (SPARED_BYTES if of["dtype"] == "fp32" else 0), dict(candidate.config)
+        assert made.spill_bytes <= (SPARED_BYTES if of["dtype"] == "fp32" or values["MOST_REGISTERS"] else 0), dict(
+            candidate.config
+        )
         if of["dtype"] in ("bf16", "fp16") and values["BLOCK_M"] >= 64:
             assert any("GMMA" in name for name in instruction_mix(made.path) or {"GMMA": 1})

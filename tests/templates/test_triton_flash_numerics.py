@@ -205,9 +205,11 @@ WAYS = (
     {"LOADS": "pointer"},
     {"PROGRAMS": "sms"},
     {"MASKS": "all"},
+    {"MASKS": "branch"},
+    {"MASKS": "edges"},
     {"FIRST": "shortest"},
     {"DIMS": "two"},
-    {"HEADS": 4},
+    {"HEADS": 4, "MASKS": "branch"},
 )
 
 
