@@ -17,8 +17,11 @@ from .fakes import FakeEngine
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 with pytest.MonkeyPatch.context() as patched:
     patched.syspath_prepend(BENCHMARKS)
-    suite, problems, reports, pictures = [
-        import_module(name) for name in ("gemm_suite", "gemm_suite_problems", "gemm_suite_report", "gemm_suite_picture")
+    gemm, suite, problems, gemm_reports, reports, pictures = [
+        import_module(name)
+        for name in (
+            *("gemm_suite", "suite", "gemm_suite_problems", "gemm_suite_report", "suite_report", "suite_picture"),
+        )
     ]
 
 SMALL = ["64x48x32", "32x64x48"]
@@ -68,7 +71,7 @@ def bench(tmp_path):
 
     def run(machine, *flags):
         words = [*fixed, "--trials", "4", "--template", "triton_tiled", "--rounds", "8", *flags]
-        suite.main(list(map(str, words)), machine)
+        suite.main(gemm.GEMM, list(map(str, words)), open_host=machine)
         return json.loads((tmp_path / "out.json").read_text())
 
     run.folder = tmp_path
@@ -188,11 +191,11 @@ def test_ctrl_c_keeps_what_is_known(bench, monkeypatch):
     """The report is written all the same."""
     measured, done = suite.measured, []
 
-    def interrupted(entry, given, host):
+    def interrupted(of, entry, given, host):
         if done:
             raise KeyboardInterrupt
         done.append(entry)
-        return measured(entry, given, host)
+        return measured(of, entry, given, host)
 
     monkeypatch.setattr(suite, "measured", interrupted)
     machine = Machine()
@@ -221,7 +224,9 @@ def test_the_roofline_is_the_longer_of_computing_and_moving():
 
 def test_means_are_geometric_and_counts_are_by_the_interval():
     """1.25 and 0.8 cancel; 0.995 may be 1, 0.985 may not."""
-    found = reports.summary([a_result(1.25), a_result(0.8), a_result(0.995), a_result(0.985), a_result(1.005)])["bf16"]
+    found = gemm_reports.summary([a_result(1.25), a_result(0.8), a_result(0.995), a_result(0.985), a_result(1.005)])[
+        "bf16"
+    ]
     mean = math.exp(sum(map(math.log, (1.25, 0.8, 0.995, 0.985, 1.005))) / 5)
     assert found["geometric_mean"] == pytest.approx(mean, abs=1e-4)
     assert (found["median_at_least_1"], found["interval_reaches_1"], found["interval_above_1"]) == (2, 3, 1)
@@ -231,7 +236,7 @@ def test_means_are_geometric_and_counts_are_by_the_interval():
 def test_decoding_needs_the_vendors_time_and_the_memorys_rate():
     """Up to 64 rows; 85 % of 4.3 TB/s."""
     rows = [a_result(1.2, m=m, n=28672, tbs=tbs) for m, tbs in ((64, 3.7), (64, 3.6), (65, 0.1))]
-    found = reports.summary([*rows, a_result(0.98, m=1, tbs=4.0)])["bf16"]
+    found = gemm_reports.summary([*rows, a_result(0.98, m=1, tbs=4.0)])["bf16"]
     assert [one["met"] for one in found["decode"]] == [True, False, False]
     assert not found["targets"]["decode"]
 
@@ -239,7 +244,7 @@ def test_decoding_needs_the_vendors_time_and_the_memorys_rate():
 def test_targets_are_those_that_were_set():
     """Of bf16 five; of other types a least ratio each."""
     good = [a_result(1.25, m=m, n=m, k=m) for m in (1024, 2048, 4096)]
-    found = reports.summary([*good, a_result(0.99, dtype="fp32"), a_result(1.2, dtype="int8")])
+    found = gemm_reports.summary([*good, a_result(0.99, dtype="fp32"), a_result(1.2, dtype="int8")])
     assert set(found["bf16"]["targets"].values()) == {True}
     assert found["bf16"]["large_squares"].keys() == {"2048x2048x2048 bf16 nt", "4096x4096x4096 bf16 nt"}
     assert (found["fp32"]["targets"], found["int8"]["targets"]) == ({"each >= 0.95": True}, {"each >= 1.3": False})

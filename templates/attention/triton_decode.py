@@ -9,20 +9,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ...spaces.problems import DTYPE_BYTES, Problem
+from ...spaces.problems import Problem
 from ...spaces.targets import Gpu, Target
 from ..chips import capability
 from ..template import Argument, KernelTemplate, Launch
 from ..tensor_map import TRITON_DTYPES, TensorMap
 from .triton_decode_space import MOST_VECTOR_ROWS, SPLITS, space
+from .triton_decode_work import work
 
 TENSOR_ARCH = 80
 """Compute capability times ten: asynchronous copies came with sm_80."""
 
 DTYPES = ("bf16", "fp16", "fp32", "tf32", "tf32x3")
 
-MOST_D, MOST_ROWS, MOST_PLACES = 256, 256, 65535
-"""Dims of a head, rows of queries that share keys, and sequences: blocks along y and z (CUDA C++ Programming Guide)."""
+MOST_D, MOST_ROWS, MOST_PLACES, LEAST_ROWS = 256, 256, 65535, 8
+"""Dims of a head, queries that share keys, blocks along y and z (CUDA C++ Programming Guide), rows of a tile."""
 
 
 def _supports(problem: Problem, target: Target) -> str | None:
@@ -37,8 +38,8 @@ def _supports(problem: Problem, target: Target) -> str | None:
     rows = problem.dim("s") * problem.dim("group")
     if rows > MOST_ROWS and not problem["is_paged"]:
         return f"it computes up to {MOST_ROWS} queries of heads that share keys, not {rows:,}"
-    if max(problem.dim("b"), problem.dim("kv_heads")) > MOST_PLACES:
-        return f"it computes up to {MOST_PLACES:,} sequences and key heads"
+    if max(problem.dim("b"), problem.dim("kv_heads") * -(-rows // LEAST_ROWS)) > MOST_PLACES:
+        return f"it computes up to {MOST_PLACES:,} sequences, and as many tiles of {LEAST_ROWS} queries of one"
     return None
 
 
@@ -93,70 +94,81 @@ def _grid(problem: Problem, values: Mapping[str, Any]) -> tuple[int, int, int]:
 def _mapped(name: str, problem: Problem, values: Mapping[str, Any]) -> Argument:
     """K or V as TMA reads blocks of it: no block reaches into another head or sequence."""
     b, kv_heads, kv_len, d = (problem.dim(letter) for letter in ("b", "kv_heads", "kv_len", "d"))
+    block_n, d_block = values["BLOCK_N"], values["d_block"]
+    shape: tuple[int, ...] = (b, kv_len, kv_heads, d)
+    box: tuple[int, ...] = (1, block_n, 1, d_block)
     if problem["layout"] == "bhsd":
-        shape, box = (b * kv_heads, kv_len, d), (1, values["BLOCK_N"], values["d_block"])
-    else:
-        shape, box = (b, kv_len, kv_heads, d), (1, values["BLOCK_N"], 1, values["d_block"])
+        shape, box = (b * kv_heads, kv_len, d), (1, block_n, d_block)
     tensor = TensorMap.row_major(name, str(problem["dtype"]), shape)
     return Argument(name, tensor.triton_type(*box), tensor=tensor)
 
 
 _SHAPES = (
     # PRODUCT, BLOCK_N, num_stages, num_warps, LOADS, programs a multiprocessor
-    ("rows", 64, 3, 4, "tma", 2),
-    ("rows", 128, 2, 4, "tma", 2),
-    ("rows", 64, 3, 4, "pointer", 2),
-    ("keys", 64, 3, 4, "tma", 2),
     ("keys", 128, 3, 4, "tma", 1),
-    ("keys", 64, 3, 4, "pointer", 2),
     ("rows", 128, 3, 4, "pointer", 1),
-    ("rows", 64, 5, 4, "tma", 1),
-    ("rows", 32, 4, 2, "pointer", 3),
+    ("keys", 64, 3, 4, "pointer", 2),
+    ("rows", 64, 3, 4, "tma", 2),
     ("rows", 32, 3, 1, "pointer", 4),
     ("keys", 64, 2, 4, "pointer", 4),
-    ("vector", 32, 4, 4, "pointer", 3),
-    ("vector", 64, 3, 4, "tma", 2),
-    ("vector", 32, 1, 4, "pointer", 4),
+    ("keys", 64, 1, 4, "pointer", 4),
+    ("keys", 128, 3, 2, "tma", 1),
+    ("rows", 128, 2, 4, "tma", 2),
+    ("rows", 64, 5, 4, "tma", 1),
+    ("rows", 32, 4, 2, "pointer", 3),
+    ("vector", 32, 3, 4, "tma", 2),
+    ("vector", 32, 4, 4, "pointer", 2),
+    ("vector", 16, 1, 4, "pointer", 4),
 )
-"""64 KB and more of K and V under way a multiprocessor, which 4.3 TB/s draw from 132 of them. Not timed by us yet."""
+"""64 KB and more of K and V under way a multiprocessor. The first six took 64.4 to 66.2 us on an H200 for 8 x 32 heads
+and 8,192 keys of 8 (bf16, 2026-11-23, cold caches), the next two 123.3 for 64 x 32 heads and 2,048; cuDNN 67.1 and
+124.8."""
+
+_APART = 4
+"""Of the shapes, those that are also guessed with a kernel of its own that puts parts together."""
 
 
 def _seeds(problem: Problem, target: Target) -> list[dict[str, Any]]:
-    """Parts that make one wave of programs, put together by the last of them; then by a kernel, and two waves."""
+    """Parts that make one wave of programs, put together by the last of a head's; some by a kernel."""
+    ways = [("last", shape) for shape in _SHAPES] + [("kernel", shape) for shape in _SHAPES[:_APART]]
+    rows = problem.dim("s") * problem.dim("group")
+    return [
+        _seed(problem, target, combine, shape)
+        for combine, shape in ways
+        if shape[0] != "vector" or rows <= MOST_VECTOR_ROWS
+    ]
+
+
+def _seed(problem: Problem, target: Target, combine: str, shape: tuple[str, int, int, int, str, int]) -> dict[str, Any]:
+    """With the parameters that are there: another one would count as a difference."""
     assert isinstance(target.device, Gpu)
-    rows, sms = problem.dim("s") * problem.dim("group"), target.device.sm_count
-    keys, tasks = problem.dim("kv_len"), problem.dim("b") * problem.dim("kv_heads")
-    element = DTYPE_BYTES[str(problem["dtype"])]
-    guesses = []
-    for combine, waves in (("last", 1), ("kernel", 1), ("last", 2)):
-        for product, block_n, stages, warps, loads, programs in _SHAPES:
-            tiles = 1
-            seed: dict[str, Any] = {"PRODUCT": product, "BLOCK_N": block_n, "num_warps": warps, "LOADS": loads}
-            if product != "vector":
-                smallest = 8 if product == "keys" else 16
-                seed["BLOCK_M"] = min(max(smallest, 1 << (rows - 1).bit_length()), 64)
-                tiles = -(-rows // seed["BLOCK_M"])
-            elif rows > MOST_VECTOR_ROWS:
-                continue
-            else:
-                seed["BLOCK_M"] = 8
-            if problem["is_paged"]:
-                seed["LOADS"] = "pointer"
-            blocks = -(-keys // block_n)
-            wanted = max(1, min(sms * programs * waves // (tasks * tiles), blocks // 2))
-            splits = max(known for known in SPLITS if known <= wanted)
-            seed |= {"SPLITS": splits, "ORDER": "splits" if splits > 1 else "heads"}
-            seed["num_stages"] = max(1, min(stages * 2 // element if element < 2 else stages, -(-blocks // splits)))
-            if splits > 1:
-                seed |= {"COMBINE": combine, "COMBINE_ROWS": min(4, 1 << (rows - 1).bit_length())}
-                if combine == "kernel":
-                    seed["COMBINE_WARPS"] = 4
-                if problem["is_paged"]:
-                    seed["SPLIT_BY"] = "size"
-            if seed["num_stages"] == 1:
-                seed["EVICTION"] = "first"
-            guesses.append(seed)
-    return guesses
+    product, block_n, stages, warps, loads, programs = shape
+    rows, paged = problem.dim("s") * problem.dim("group"), bool(problem["is_paged"])
+    above = 1 << (rows - 1).bit_length()
+    height = min(max(above, 16 if product == "rows" else 8), 64) if product != "vector" else 8
+    tiles = 1 if product == "vector" else -(-rows // height)
+    tasks, blocks = problem.dim("b") * problem.dim("kv_heads") * tiles, -(-problem.dim("kv_len") // block_n)
+    wanted = max(1, min(target.device.sm_count * programs // tasks, blocks // 2))
+    splits = max(known for known in SPLITS if known <= wanted)
+    turns = -(-blocks // splits)
+    # Of pages it is first known which they are, then what they hold.
+    staged = 2 * stages - 1 if paged and product != "vector" and stages > 1 else min(stages, max(turns, 1))
+    seed: dict[str, Any] = {"PRODUCT": product, "BLOCK_M": height, "BLOCK_N": block_n, "num_warps": warps}
+    seed |= {"num_stages": staged, "SPLITS": splits, "ORDER": "splits" if splits > 1 else "heads"}
+    seed["LOADS"] = "pointer" if paged else loads
+    if splits > 1:
+        seed |= {"COMBINE": combine, "COMBINE_ROWS": min(4, above)}
+        if combine == "kernel":
+            seed["COMBINE_WARPS"] = 4
+        if paged:
+            seed["SPLIT_BY"] = "size"
+    again = staged > 1 and product != "vector" and combine == "last" and height * 4 <= block_n
+    seed["Q_LOADS"] = "turn" if again else "once"
+    if staged == 1:
+        seed["EVICTION"] = "first"
+        if product == "vector":
+            seed["UNROLL"] = 1
+    return seed
 
 
 TEMPLATE = KernelTemplate(
@@ -168,4 +180,6 @@ TEMPLATE = KernelTemplate(
     supports=_supports,
     launch=_launch,
     seeds=_seeds,
+    seeds_by_estimate=True,
+    work=work,
 )

@@ -7,7 +7,7 @@ from ...spaces.functions import ceil_div, in_, max_, min_, where
 from ...spaces.parameters import choice, int_range, pow2
 from ...spaces.space import Space
 from ...spaces.symbols import problem, target
-from ..limits import ADDRESSING_REGISTERS, MOST_PARTIAL_BYTES, WARP_THREADS, WITHOUT_TMA
+from ..limits import MOST_PARTIAL_BYTES, WARP_THREADS, WITHOUT_TMA
 from ..tensor_map import ALIGNED_BYTES
 
 MOST_VECTOR_ROWS = 4
@@ -16,14 +16,19 @@ MOST_VECTOR_ROWS = 4
 MOST_WAVES = 24
 """Programs a multiprocessor past which keys need no more parts."""
 
+MOST_AHEAD = 6
+"""Blocks of keys."""
+
 SPLITS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 12, 14, 16, 20, 22, 24, 28, 32, 33, 40, 44, 48, 56, 64, 66, 80, 96, 112, 128)
 """Powers of two, and what fills 108, 132 or 148 multiprocessors with a few heads."""
 
-MOST_REGISTERS = 224
-"""Of a thread, as counted here: what is left takes addresses and the loop."""
+MOST_SUMMED, MOST_LOOSE, MOST_FACTORS, MOST_IN_FULL = 144, 192, 256, 256
+"""Registers of a thread, as counted here: of its scores and sums; with what is loaded into them. Then elements of a
+tile that it multiplies, and products of them that no tensor core makes. Beyond these some spilled 80 bytes and more
+(800 random configs of ten problems, Triton 3.6.0 for sm_90, 2026-11-23, from ptxas)."""
 
-BESIDE_STAGES_BYTES = 2048
-"""Shared memory at most, beside stages and a block's weights: barriers, maxima that warps exchange."""
+BARRIER_BYTES, BESIDE_BYTES = 64, 2048
+"""Shared memory at most: of the barriers of a stage, and for maxima that warps exchange."""
 
 
 def space() -> Space:
@@ -38,24 +43,32 @@ def space() -> Space:
     smallest = where(product == "keys", 8, 16)  # columns or rows of a tensor core's tile
     s.require(~vector | (block_m == 8), "vectors are as many as there are rows")
     s.require(vector | (block_m >= smallest), "a dot takes 16 rows or 8 columns at least")
-    s.require(vector | (block_m == smallest) | (block_m < rows * 2), "a tile of twice the rows is padding")
-    s.require(vector | (block_m * 4 >= min_(rows, 128)), "small tiles of many rows read all keys again and again")
+    # Of 16 columns keys are multiplied by warpgroups.
+    few = where(product == "keys", 16, smallest)
+    s.require(vector | (block_m <= few) | (block_m < rows * 2), "a tile of twice the rows is padding")
+    again = where(in_(problem.dtype, "fp32", "tf32x3"), 16, 4)
+    s.require(vector | (block_m * again >= min_(rows, 128)), "small tiles of many rows read all keys again and again")
     row_block = s.derive("row_block", where(vector, rows, block_m))
     row_tiles = s.derive("row_tiles", ceil_div(rows, row_block))
     d = problem.d
     d_block = s.derive("d_block", where(d <= 16, 16, where(d <= 32, 32, where(d <= 64, 64, where(d <= 128, 128, 256)))))
 
     block_n, num_warps, num_stages = s.add(
-        pow2("BLOCK_N", 8, 256, default=64), pow2("num_warps", 1, 8, default=4), int_range("num_stages", 1, 6)
+        pow2("BLOCK_N", 8, 256, default=64),
+        pow2("num_warps", 1, 8, default=4),
+        int_range("num_stages", 1, 10, default=3),
     )
     s.require(vector | (block_n >= 16), "a dot takes 16 keys at least")
     seen = s.derive("seen", _keys_seen())
-    s.require((block_n <= 16) | (block_n < seen * 2), "a block of twice the keys is padding")
+    s.require((block_n <= 32) | (block_n < seen * 2), "a block of twice the keys is padding")
     blocks = ceil_div(seen, block_n)
     splits = _add_splits(s, rows, row_tiles, blocks, seen)
-    s.require(num_stages <= max_(ceil_div(blocks, splits), 1), "stages past the end of a part stay empty")
+    ahead = s.derive("ahead", _ahead(vector, num_stages))
+    s.require(ahead <= MOST_AHEAD, "more blocks of keys under way are better larger blocks")
+    s.require((num_stages <= 2) | (ahead < ceil_div(blocks, splits)), "stages past the end of a part stay empty")
+    s.require((num_stages == 1) | (blocks > splits), "a part of one block has nothing to load ahead")
     _add_loads(s, vector, block_n, d_block, num_stages)
-    _require_room(s, product, row_block, block_n, d_block, num_warps, num_stages, rows)
+    _require_room(s, product, row_block, block_n, d_block, num_warps, num_stages, ahead)
     _add_combine(s, splits, rows, d_block, num_warps)
     return s
 
@@ -78,8 +91,8 @@ def _add_splits(s: Space, rows: Expr, row_tiles: Expr, blocks: Expr, seen: Expr)
         "so many parts are not needed to fill the chip",
     )
     s.require(
-        (splits == 1) | (splits * rows * 8 <= seen * problem.q_bytes),
-        "partial sums, written and read, must be fewer bytes than half of what is streamed",
+        (splits * rows * 8 <= seen * problem.q_bytes) | (problem.b * heads * splits <= target.sm_count),
+        "partial sums, written and read, must be fewer bytes than half of what is streamed, or the chip has room",
     )
     partial_bytes = problem.b * problem.kv_heads * splits * rows * problem.d * 4
     s.require((splits == 1) | (partial_bytes <= MOST_PARTIAL_BYTES), "partial sums must stay near the L2 cache")
@@ -121,23 +134,62 @@ def _require_room(
     d_block: Expr,
     num_warps: Expr,
     num_stages: Expr,
-    rows: Expr,
+    ahead: Expr,
 ) -> None:
     """What a thread's registers and a block's shared memory hold."""
     vector, threads = product == "vector", num_warps * WARP_THREADS
     tile = ceil_div(block_n * d_block, threads)  # elements of K, and of V, a thread
     s.require(~vector | (block_n * d_block >= threads * 8), "a thread loads 8 elements of a key at least")
+    in_full = (problem.dtype == "fp32") | (problem.dtype == "tf32x3")
+    s.require(
+        vector | (block_n * min_(row_block, d_block) >= num_warps * where(in_full, WARP_THREADS, 128)),
+        "a warp needs a tensor-core tile of scores",
+    )
     scores, sums = ceil_div(row_block * block_n, threads), ceil_div(row_block * d_block, threads)
     words = where(num_stages == 1, tile * problem.q_bytes // 2, 0)  # K and V as they were loaded
-    held = s.derive("held", where(vector, tile * (rows + 2) + words, sums + 2 * scores + words))
-    s.require(held + ADDRESSING_REGISTERS <= MOST_REGISTERS, "scores, sums and addresses must fit a thread's registers")
+    held = s.derive("held", where(vector, tile * (row_block + 2), sums + 2 * scores) + words)
     s.require(
-        vector | (block_n * min_(row_block, d_block) >= num_warps * 128), "a warp needs a tensor-core tile of scores"
+        held <= where(vector | (num_stages == 1), MOST_LOOSE, MOST_SUMMED),
+        "scores, sums and what was loaded must fit a thread's registers",
     )
-    staged = num_stages * 2 * block_n * d_block * problem.q_bytes
-    beside = (row_block * (d_block + block_n)) * max_(problem.q_bytes, 4)
-    smem = s.derive("smem_bytes", where(num_stages == 1, 0, staged) + beside + BESIDE_STAGES_BYTES)
+    # Warps take turns at fragments of K and V: the fewer they are, the more each of them holds at once.
+    gathered = problem.is_paged & (problem.page_size % block_n != 0)
+    words_each = where(problem.q_bytes == 2, 1, where(product == "keys", 4, 2))  # what has 4 bytes is turned by hand
+    s.require(
+        vector | (tile * words_each * where(gathered, 2, 1) <= MOST_FACTORS),
+        "fragments of keys and values must fit a thread's registers",
+    )
+    s.require(
+        vector | ~in_full | (tile * row_block * where(product == "keys", 2, 1) <= MOST_IN_FULL),
+        "factors without a tensor core must fit a thread's registers",
+    )
+
+    # Warpgroups multiply straight from shared memory, which keeps a stage until they are done.
+    across, grouped = product == "keys", num_warps >= 4
+    from_smem = ~vector & grouped & where(across, row_block >= 16, row_block >= 64)
+    kept = where(num_stages == 1, where(vector, 0, 1), 2 * (ahead + where(from_smem, 1, 0)))  # tiles of K and V
+    kept += where(~vector & in_full, 2, 0)
+    queries = s.add(choice("Q_LOADS", "once", "turn"))  # before the loop, or with each block of keys, from L2
+    s.require(
+        (queries == "once") | ~vector & (num_stages > 1) & (row_block * 2 <= block_n),
+        "queries that are loaded ahead, again and again, must be few beside the keys",
+    )
+    beside = where(
+        vector, num_warps * d_block * 4, row_block * (d_block + block_n) * problem.q_bytes + num_warps * row_block * 4
+    )
+    indices = where(problem.is_paged, num_stages * block_n * 4, 0)
+    indices += where(problem.has_bias, num_stages * row_block * block_n * problem.q_bytes, 0)
+    held_q = where(queries == "turn", num_stages, 0) * row_block
+    staged = (kept * block_n + held_q) * d_block * problem.q_bytes + num_stages * BARRIER_BYTES
+    turned = where(vector, 0, row_block * d_block * 4)  # sums, as they are stored, in the room of the stages
+    smem = s.derive("smem_bytes", max_(staged + beside + indices, turned) + BESIDE_BYTES)
     s.require(smem <= target.smem_per_block_bytes, "the stages of K and V must fit a block's shared memory")
+
+
+def _ahead(vector: Expr, num_stages: Expr) -> Expr:
+    """Blocks of keys that are loaded ahead: a dot's, of pages, take a stage more each, to know the page."""
+    by_page = where(problem.is_paged & ~vector, (num_stages - 1) // 2, num_stages - 1)
+    return max_(by_page, where(num_stages > 1, 1, 0))
 
 
 def _add_combine(s: Space, splits: Expr, rows: Expr, d_block: Expr, num_warps: Expr) -> None:

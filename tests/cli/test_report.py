@@ -166,8 +166,8 @@ def test_a_digest_of_several_studies_is_told_with_their_keys(stored):
     [
         (["abcdef"], 3, 'no study has a best config whose digest begins with "abcdef"'),
         (["gemm", "--shape", "32x32x32", "--device", "cpu"], 3, "Tune it: tune gemm --shape 32x32x32"),
-        (["bayes"], 2, '"bayes" is neither an op (gemm) nor a digest'),
-        (["gem", "--shape", "32x32x32"], 2, '"gem" is neither an op (gemm) nor a digest'),
+        (["bayes"], 2, '"bayes" is neither an op (attention, gemm) nor a digest'),
+        (["gem", "--shape", "32x32x32"], 2, '"gem" is neither an op (attention, gemm) nor a digest'),
         (
             ["gemm", "--shape", "32x32x32", "--layout", "nt", "--policy", "warm", "--device", "cpu"],
             *(3, "Tune it: tune gemm --shape 32x32x32 --layout nt --device cpu --policy warm"),

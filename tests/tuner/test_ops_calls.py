@@ -12,7 +12,7 @@ from builders import a_target
 from fake_cuda import pretend_library
 from kerntune import ops
 from kerntune.spaces.errors import DeviceError, ProblemError, StoreError
-from kerntune.tuner.ops import calls, libraries
+from kerntune.tuner.ops import libraries, planned
 from kerntune.tuner.ops.planning import Planner
 
 torch = import_module("torch") if find_spec("torch") else None
@@ -55,7 +55,7 @@ class Store:
         self.asked.append(problem)
         return self.answer
 
-    def load(self, problem, answer):
+    def load(self, problem, answer, numbers):
         self.kernels.append(Reader(problem))
         return self.kernels[-1]
 
@@ -71,11 +71,13 @@ def an_answer(baseline_us=None):
 def tuned(monkeypatch):
     """Everything is tuned, and ten times as fast as the vendor; tensors lie on GPU 0."""
     site = Store(an_answer(baseline_us=100.0))
-    monkeypatch.setattr(calls, "_planner", Planner(open_site=site))
-    monkeypatch.setattr(calls, "_calls", {})
-    monkeypatch.setattr(calls, "_libraries", {})
+    monkeypatch.setattr(planned, "planner", Planner(open_site=site))
+    planned.calls.clear()
+    planned.libraries.clear()
     monkeypatch.setitem(libraries._made, "torch", pretend_library())
-    return site
+    yield site
+    planned.calls.clear()
+    planned.libraries.clear()
 
 
 def close(c, expected):
@@ -212,10 +214,10 @@ def test_a_store_or_device_in_trouble_is_said_and_does_not_end_the_program(tuned
 
 def test_what_is_remembered_has_a_bound(tuned, monkeypatch):
     """Shapes may be new for ever; a kernel is loaded once all the same."""
-    monkeypatch.setattr(calls, "KEPT", 4)
+    monkeypatch.setattr(planned, "KEPT", 4)
     for m in [*range(1, 20), 1]:
         ops.gemm(torch.randn(m, 16), torch.randn(16, 12))
-    assert len(calls._calls) == 4
+    assert len(planned.calls) == 4
     assert len(tuned.kernels) == 19
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -37,6 +37,12 @@ class Artifact:
             "registers": self.registers,
             "spill_bytes": self.spill_bytes,
         }
+
+    def given(self, numbers: Mapping[str, float]) -> Artifact:
+        """The same binary, launched with these numbers in place of its own, by argument."""
+        arguments = tuple(replace(a, value=numbers[a.name]) if a.name in numbers else a for a in self.launch.arguments)
+        before = tuple(artifact.given(numbers) for artifact in self.before)
+        return replace(self, launch=replace(self.launch, arguments=arguments), before=before)
 
     def as_dict(self) -> dict[str, Any]:
         launch = asdict(self.launch) | {"before": []}  # each of `before` has its own

@@ -81,6 +81,12 @@ def fields_of(op: Op, values: Mapping[str, Any]) -> dict[str, Any]:
     return {**op.parse_shape(values["shape"]), **{field.name: values[field.name] for field in op.fields}}
 
 
+def as_asked(op: Op, values: Mapping[str, Any]) -> str:
+    """The flags that name a problem and where, without those that say the default."""
+    usual = {"shape": None, **{field.name: field.default for field in op.fields}, "device": "auto", "policy": "cold"}
+    return " ".join(f"{flag_name(name)} {values[name]}" for name, word in usual.items() if values[name] != word)
+
+
 def with_signature(
     function: Callable[..., Any], name: str, doc: str, parameters: Sequence[Parameter]
 ) -> Callable[..., Any]:

@@ -10,7 +10,7 @@ import typer
 
 from ...templates.catalogue import ops
 from ...templates.op import Op
-from .flags import OpCommand, answer_options, fields_of, op_options, option, with_signature
+from .flags import OpCommand, answer_options, as_asked, fields_of, op_options, option, with_signature
 
 if TYPE_CHECKING:
     from ...cache.records import Answer
@@ -72,7 +72,7 @@ def _run(op: Op, values: Mapping[str, Any]) -> None:
         nearest = f" The nearest record differs in: {'; '.join(misses)}." if misses else ""
         raise NoAnswer(
             f"nothing is known about {op.name} {values['shape']} ({server or 'this machine'}).{nearest} "
-            f"Tune it: tune {op.name} --shape {values['shape']}"
+            f"Tune it: tune {op.name} {as_asked(op, values)}"
         )
     if values["json"]:
         # A pinned answer is the same bytes wherever it is read.

@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 
 from ...templates.catalogue import ops
 from ...templates.op import Op
-from .flags import DEVICE_HELP, OpCommand, answer_options, fields_of, flag_name, op_options, option, with_signature
+from .flags import DEVICE_HELP, OpCommand, answer_options, as_asked, fields_of, op_options, option, with_signature
 
 if TYPE_CHECKING:
     from ...cache.records import Record, RecordKey
@@ -155,12 +155,6 @@ def _here(op: Op, values: Mapping[str, Any], store: Store) -> tuple[RecordKey, S
         nearest = f" The nearest study differs in: {'; '.join(misses)}." if misses else ""
         raise NoAnswer(
             f"nothing was tried for {name_of(problem)} on {host.target.name}.{nearest} "
-            f"Tune it: tune {op.name} {_as_asked(op, values)}"
+            f"Tune it: tune {op.name} {as_asked(op, values)}"
         )
     return key, records
-
-
-def _as_asked(op: Op, values: Mapping[str, Any]) -> str:
-    """The flags that name a problem, without those that say the default."""
-    defaults = {"shape": None, **{field.name: field.default for field in op.fields}, "device": "auto", "policy": "cold"}
-    return " ".join(f"{flag_name(name)} {values[name]}" for name, usual in defaults.items() if values[name] != usual)

@@ -72,12 +72,12 @@ def _dense(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:
     return True
 
 
-class VendorProduct(Protocol):
-    """C of arrays by argument name, in the current stream; written into `out` where that is one."""
+class VendorCall(Protocol):
+    """What a call gives, of arrays by argument name, in the current stream; written into `out` where that is one."""
 
-    name: str  # of what multiplies: "torch.matmul"
+    name: str  # of what computes: "torch.matmul"
 
-    def __call__(self, arrays: Mapping[str, Array], out: Array | None) -> Array: ...
+    def __call__(self, arrays: Mapping[str, Array], out: Array | None) -> Any: ...
 
 
 class Library(Protocol):
@@ -118,5 +118,11 @@ class Library(Protocol):
     def scratch(self, size: int, index: int, captured: bool) -> tuple[Array, int]:
         """Bytes in the current stream, as array and address. What a graph captured stays as long as the graph."""
 
-    def vendor(self, problem: Problem, layout: str) -> VendorProduct | str:
+    def swapped(self, array: Array) -> Array:
+        """A view with dims 1 and 2 swapped."""
+
+    def product(self, problem: Problem, layout: str) -> VendorCall | str:
         """What computes a gemm without us, `layout` as its arrays say it; or the reason why there is nothing."""
+
+    def attention(self, problem: Problem, scale: float, causal: str) -> VendorCall | str:
+        """What attends without us, with causal as the caller says it; or the reason why there is nothing."""

@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable
+from dataclasses import replace
 from typing import Any
 
-from ...spaces.errors import ProblemError
 from .arrays import Array, Library
 from .execution import Call
-from .libraries import adopted, library_of
 from .plan import Plan
-from .planning import Planner
+from .planned import calls, libraries, plan
 from .request import Words
-
-KEPT = 8192
-"""Calls that are remembered, by shapes, strides and dtypes; the oldest is planned anew when it comes back."""
-
-READ = ("a", "b", "a_scale", "b_scale", "bias", "residual")
-"""Arrays that are read, in the order of the op's buffers."""
-
-_calls: dict[Hashable, Call] = {}
-_libraries: dict[type, Library] = {}
-_planner = Planner()
-_planning = threading.RLock()
 
 
 def gemm(
@@ -50,28 +37,27 @@ def gemm(
     Raises: UsageError for what does not go together, NoAnswer where neither a kernel nor a vendor can compute it,
     DeviceError where a launch fails.
     """
-    library = _libraries.get(type(a))
+    library = libraries.get(type(a))
     if library is not None:
         signature = library.signature
         try:
+            words = ("gemm", layout, epilogue, scales, out_dtype, dtype)
             if bias is None and residual is None and a_scale is None and b_scale is None:
                 arrays: tuple[Array, ...] = (a, b)
-                key: Hashable = (layout, epilogue, scales, out_dtype, dtype, signature(a), signature(b))
+                key: Hashable = (*words, signature(a), signature(b), None, None, None, None)
             else:
                 given = (a, b, a_scale, b_scale, bias, residual)
                 arrays = tuple(array for array in given if array is not None)
-                signatures = [None if array is None else signature(array) for array in given]
-                key = (layout, epilogue, scales, out_dtype, dtype, *signatures)
+                key = (*words, *(None if array is None else signature(array) for array in given))
             if out is not None:
                 key = (key, signature(out))
-            call = _calls.get(key)
+            call = calls.get(key)
         except (AttributeError, TypeError, RuntimeError):  # not all of this library, or no plain arrays: said below
             call = None
         if call is not None:
             return call.run(arrays, out)
-    words = (layout, epilogue, scales, out_dtype, dtype)
-    named = dict(zip((*READ, "out"), (a, b, a_scale, b_scale, bias, residual, out), strict=True))
-    call, arrays, written = _planned(words, named)
+    named = {"a": a, "b": b, "a_scale": a_scale, "b_scale": b_scale, "bias": bias, "residual": residual, "out": out}
+    call, arrays, written = _planned(Words(layout, epilogue, scales, out_dtype, dtype), named)
     made = call.run(arrays, written)
     return made if out is None else out
 
@@ -94,48 +80,18 @@ def gemm_plan(
 
     Raises: as gemm.
     """
-    words = (layout, epilogue, scales, out_dtype, dtype)
-    named = dict(zip((*READ, "out"), (a, b, a_scale, b_scale, bias, residual, out), strict=True))
-    return _planned(words, named)[0].plan
+    named = {"a": a, "b": b, "a_scale": a_scale, "b_scale": b_scale, "bias": bias, "residual": residual, "out": out}
+    return _planned(Words(layout, epilogue, scales, out_dtype, dtype), named)[0].plan
 
 
-def forget() -> None:
-    """Plan every call anew: for what was tuned since, or a changed environment. Captured graphs stay valid."""
-    with _planning:
-        _calls.clear()
-        _planner.close()
+def _planned(words: Words, named: dict[str, Array | None]) -> tuple[Call, tuple[Array, ...], Array | None]:
+    """The call for arguments; the dtype of C may be said as the library says it."""
 
+    def asked(library: Library) -> Words:
+        out_dtype: Any = words.out_dtype
+        if out_dtype is None or isinstance(out_dtype, str):
+            return words
+        return replace(words, out_dtype=library.dtype_named(out_dtype) or str(out_dtype))
 
-def _planned(words: tuple[Any, ...], named: dict[str, Array | None]) -> tuple[Call, tuple[Array, ...], Array | None]:
-    """The call for arguments, remembered for the next; with them as arrays of its library."""
-    library, arrays = adopted({name: array for name, array in named.items() if array is not None})
-    read = tuple(arrays[name] for name in READ if name in arrays)
-    with _planning:
-        key = _key(library, words, arrays)
-        call = _calls.get(key)
-        if call is None:
-            layout, epilogue, scales, out_dtype, dtype = words
-            if not (out_dtype is None or isinstance(out_dtype, str)):
-                out_dtype = library.dtype_named(out_dtype) or str(out_dtype)
-            call = _planner.call(library, arrays, Words(layout, epilogue, scales, out_dtype, dtype))
-            while len(_calls) >= KEPT:
-                del _calls[next(iter(_calls))]
-            _calls[key] = call
-        kind = type(arrays["a"])
-        if library_of(kind) is library:
-            _libraries[kind] = library
-    return call, read, arrays.get("out")
-
-
-def _key(library: Library, words: tuple[Any, ...], arrays: Mapping[str, Array]) -> Hashable:
-    """As gemm makes it. Raises: ProblemError for an array that cannot be looked at."""
-    try:
-        signatures = [library.signature(arrays[name]) if name in arrays else None for name in READ]
-        key: Hashable = (*words, *(signatures[:2] if signatures[2:] == [None] * 4 else signatures))
-        key = (key, library.signature(arrays["out"])) if "out" in arrays else key
-        hash(key)
-    except (AttributeError, TypeError, RuntimeError) as error:
-        for name, array in arrays.items():
-            library.view(name, array)  # says what is wrong with which
-        raise ProblemError(f"gemm: its arguments cannot be told apart from others: {error}.") from None
-    return key
+    said = (words.layout, words.epilogue, words.scales, words.out_dtype, words.dtype)
+    return plan("gemm", said, asked, named)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol
 
-from .arrays import Array, Library, VendorProduct, View
+from .arrays import Array, Library, VendorCall, View
+from .asked import Request
 from .plan import Plan
 from .site import LoadedKernel
 
@@ -16,8 +17,22 @@ class Call(Protocol):
 
     plan: Plan
 
-    def run(self, arrays: Sequence[Array], out: Array | None) -> Array:
-        """C; `arrays` in the order of the op's buffers: those that are given."""
+    def run(self, arrays: Sequence[Array], out: Array | None) -> Any:
+        """The output, or all of them where there are several; `arrays` in the order of the op's buffers."""
+
+
+def makers(library: Library, request: Request) -> tuple[Callable[[], Array], ...]:
+    """Functions that make the outputs, not initialised."""
+    return tuple(
+        _swapping(library, library.empty(o.stored, o.dtype, request.device))
+        if o.swapped
+        else library.empty(o.shape, o.dtype, request.device)
+        for o in request.outputs
+    )
+
+
+def _swapping(library: Library, make: Callable[[], Array]) -> Callable[[], Array]:
+    return lambda: library.swapped(make())
 
 
 class Tuned:
@@ -28,29 +43,33 @@ class Tuned:
         library: Library,
         kernel: LoadedKernel,
         plan: Plan,
-        make_out: Callable[[], Array],
+        make: Sequence[Callable[[], Array]],
         views: Mapping[str, View],
     ) -> None:
         self.plan = plan
-        self._library, self._launch, self._make_out = library, kernel.launch, make_out
+        self._library, self._launch = library, kernel.launch
+        self._make_out, *self._make_others = make
         self._address, self._stream = library.address, _no_stream if plan.device == "cpu" else library.stream
         self._index = int(plan.device.partition(":")[2] or 0)
         self._reach = _Overlap(views)
 
-    def run(self, arrays: Sequence[Array], out: Array | None) -> Array:
+    def run(self, arrays: Sequence[Array], out: Array | None) -> Any:
         made = self._make_out() if out is None else out
         addresses = (*map(self._address, arrays), self._address(made))
         if out is not None and self._reach.meets(addresses):  # a kernel may write C before it has read its inputs
             made = self._make_out()
             addresses = (*addresses[:-1], self._address(made))
+        others = [make() for make in self._make_others]
+        if others:
+            addresses = (*addresses, *map(self._address, others))
         self._launch(addresses, self._stream(self._index), self._library)
-        if out is None:
-            return made
-        if made is not out:
-            self._library.assign(out, made)
-        else:
-            self._library.written(out)
-        return out
+        if out is not None:
+            if made is not out:
+                self._library.assign(out, made)
+            else:
+                self._library.written(out)
+            made = out
+        return (made, *others) if others else made
 
 
 def _no_stream(index: int) -> int:
@@ -60,17 +79,19 @@ def _no_stream(index: int) -> int:
 class Vendor:
     """The vendor library."""
 
-    def __init__(self, library: Library, product: VendorProduct, plan: Plan, views: Mapping[str, View]) -> None:
+    def __init__(self, library: Library, product: VendorCall, plan: Plan, views: Mapping[str, View]) -> None:
         self.plan = plan
         self._library, self._product = library, product
         self._names = [name for name in views if name != "out"]
         self._address, self._reach = library.address, _Overlap(views)
 
-    def run(self, arrays: Sequence[Array], out: Array | None) -> Array:
+    def run(self, arrays: Sequence[Array], out: Array | None) -> Any:
         named = dict(zip(self._names, arrays, strict=True))
         if out is not None and self._reach.meets((*map(self._address, arrays), self._address(out))):
-            self._library.assign(out, self._product(named, None))
-            return out
+            made = self._product(named, None)
+            first, *others = made if isinstance(made, tuple) else (made,)
+            self._library.assign(out, first)
+            return (out, *others) if others else out
         return self._product(named, out)
 
 
@@ -84,7 +105,7 @@ class Copying:
         self._turned = [turned.get(name) for name in names if name != "out"]
         self._through = "out" in turned
 
-    def run(self, arrays: Sequence[Array], out: Array | None) -> Array:
+    def run(self, arrays: Sequence[Array], out: Array | None) -> Any:
         dense = self._library.dense
         pairs = zip(arrays, self._turned, strict=True)
         made = self._inner.run(
@@ -92,18 +113,20 @@ class Copying:
         )
         if not self._through:
             return made
-        self._library.assign(out, made)
-        return out
+        first, *others = made if isinstance(made, tuple) else (made,)
+        self._library.assign(out, first)
+        return (out, *others) if others else out
 
 
 class Nothing:
-    """A product without elements."""
+    """An output without elements."""
 
-    def __init__(self, make_out: Callable[[], Array], plan: Plan) -> None:
-        self.plan, self._make_out = plan, make_out
+    def __init__(self, make: Sequence[Callable[[], Array]], plan: Plan) -> None:
+        self.plan, self._make = plan, make
 
-    def run(self, arrays: Sequence[Array], out: Array | None) -> Array:
-        return self._make_out() if out is None else out
+    def run(self, arrays: Sequence[Array], out: Array | None) -> Any:
+        made = [out if out is not None and not place else make() for place, make in enumerate(self._make)]
+        return tuple(made) if len(made) > 1 else made[0]
 
 
 class _Overlap:

@@ -36,7 +36,7 @@ def adopted(arrays: Mapping[str, Array]) -> tuple[Library, dict[str, Array]]:
     ours = {library.name: library for library in found.values() if library is not None}
     if len(ours) > 1:
         said = ", ".join(f"{name} of {library.name}" for name, library in found.items() if library is not None)
-        raise ProblemError(f"gemm: arrays of several libraries ({said}). Convert them: a call has arrays of one.")
+        raise ProblemError(f"arrays of several libraries ({said}). Convert them: a call has arrays of one.")
     library = next(iter(ours.values()), None) or _library(_best_for(next(iter(arrays.items()))))
     return library, {
         name: array if found[name] is not None else _through(library.name, name, array)
@@ -78,7 +78,7 @@ def _best_for(named: tuple[str, Array]) -> str:
     on_gpu = hasattr(array, "__cuda_array_interface__")
     if not on_gpu and not hasattr(array, "__dlpack__"):
         raise ProblemError(
-            f"gemm: {name} is a {type(array).__name__}. Pass arrays of torch, CuPy or NumPy, or of a package that "
+            f"{name} is a {type(array).__name__}. Pass arrays of torch, CuPy or NumPy, or of a package that "
             "speaks DLPack."
         )
     if not on_gpu and array.__dlpack_device__()[0] in _CPU:
@@ -92,7 +92,7 @@ def _best_for(named: tuple[str, Array]) -> str:
         except ImportError:
             continue
         return candidate
-    raise DeviceError(f"gemm: {name} lies on a GPU, and neither torch nor CuPy is installed to look at it.")
+    raise DeviceError(f"{name} lies on a GPU, and neither torch nor CuPy is installed to look at it.")
 
 
 def _through(library: str, name: str, array: Array) -> Array:
@@ -104,7 +104,5 @@ def _through(library: str, name: str, array: Array) -> Array:
         if hasattr(array, "__cuda_array_interface__"):
             return package.as_tensor(array, device="cuda") if library == "torch" else package.asarray(array)
     except (TypeError, ValueError, RuntimeError, BufferError) as error:
-        raise ProblemError(
-            f"gemm: {name}, a {type(array).__name__}, does not become a {library} array: {error}."
-        ) from None
-    raise ProblemError(f"gemm: {name} is a {type(array).__name__}, and the other arrays are of {library}. Convert it.")
+        raise ProblemError(f"{name}, a {type(array).__name__}, does not become a {library} array: {error}.") from None
+    raise ProblemError(f"{name} is a {type(array).__name__}, and the other arrays are of {library}. Convert it.")

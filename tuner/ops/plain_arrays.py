@@ -11,6 +11,7 @@ import numpy as np
 from ...spaces.errors import ProblemError
 from ...spaces.problems import Problem
 from .arrays import BITS, View
+from .plain_attention import PlainAttention
 from .plain_vendor import PlainProduct, refusal
 
 _DTYPES = {
@@ -34,7 +35,7 @@ class PlainLibrary:
 
     def view(self, name: str, array: Any) -> View:
         if any(stride % array.itemsize for stride in array.strides):
-            raise ProblemError(f"gemm: {name} has strides of parts of an element: copy it.")
+            raise ProblemError(f"{name} has strides of parts of an element: copy it.")
         strides = tuple(stride // array.itemsize for stride in array.strides)
         dtype = self.dtype_named(array.dtype) or str(array.dtype)
         return View(name, tuple(array.shape), strides, dtype, self.device(array), self.address(array))
@@ -69,8 +70,16 @@ class PlainLibrary:
     def written(self, out: Any) -> None:
         """Nobody keeps count."""
 
-    def vendor(self, problem: Problem, layout: str) -> PlainProduct | str:
+    def swapped(self, array: Any) -> Any:
+        return array.swapaxes(1, 2)
+
+    def product(self, problem: Problem, layout: str) -> PlainProduct | str:
         return refusal(problem, self.name) or PlainProduct(problem, layout, self.xp)
+
+    def attention(self, problem: Problem, scale: float, causal: str) -> PlainAttention | str:
+        if problem["dtype"] not in ("fp32", "fp16", "tf32", "tf32x3"):
+            return f"{self.name} has no {problem['dtype']}"
+        return PlainAttention(problem, scale, causal, self.xp)
 
 
 class NumpyLibrary(PlainLibrary):
@@ -89,9 +98,9 @@ class NumpyLibrary(PlainLibrary):
 
     def view(self, name: str, array: Any) -> View:
         if type(array) is not np.ndarray:
-            raise ProblemError(f"gemm: {name} is a {type(array).__name__}: pass a plain array, np.asarray({name}).")
+            raise ProblemError(f"{name} is a {type(array).__name__}: pass a plain array, np.asarray({name}).")
         if name == "out" and not array.flags.writeable:
-            raise ProblemError("gemm: out is read-only: pass an array that may be written.")
+            raise ProblemError("out is read-only: pass an array that may be written.")
         return super().view(name, array)
 
     def stream(self, index: int) -> int:

@@ -21,7 +21,7 @@ def refusal(problem: Problem, library: str) -> str | None:
 
 
 class PlainProduct:
-    """See VendorProduct; sums in fp64 for integers, where it is exact, else in fp32."""
+    """See VendorCall; sums in fp64 for integers, where it is exact, else in fp32."""
 
     def __init__(self, problem: Problem, layout: str, xp: Any) -> None:
         self.name = f"{xp.__name__}.matmul"

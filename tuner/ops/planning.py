@@ -7,7 +7,7 @@ vendor library.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 
 from ...cache.records import Answer
 from ...spaces.errors import DeviceError, KerntuneError, NetworkError, NoAnswer, StoreError
@@ -16,10 +16,10 @@ from ...spaces.targets import DeviceKind, Gpu, Target
 from ...templates.catalogue import op_named
 from .. import settings
 from ..settings import Settings
-from .arrays import Array, Library, VendorProduct, View
-from .execution import Call, Copying, Nothing, Tuned, Vendor
+from .arrays import Array, Library, VendorCall, View
+from .asked import Asked, Request
+from .execution import Call, Copying, Nothing, Tuned, Vendor, makers
 from .plan import Plan
-from .request import Request, Words, read
 from .site import LoadedKernel, Site
 
 HOST_GBS = 10.0
@@ -42,16 +42,16 @@ class Planner:
     ) -> None:
         self._settings, self._open_site = read_settings, open_site
         self._sites: dict[str, Site | str] = {}
-        self._kernels: dict[tuple[str, str], tuple[Answer, LoadedKernel] | str] = {}
+        self._kernels: dict[tuple[Hashable, ...], tuple[Answer, LoadedKernel] | str] = {}
 
-    def call(self, library: Library, arrays: Mapping[str, Array], words: Words) -> Call:
+    def call(self, library: Library, arrays: Mapping[str, Array], asked: Asked) -> Call:
         """What answers calls like this one. Raises: UsageError, NoAnswer."""
         views = {name: library.view(name, array) for name, array in arrays.items()}
-        request = read(views, words)
-        vendor = library.vendor(request.problem, request.layout)
-        if 0 in request.shape:
-            make = library.empty(request.shape, str(request.problem["out_dtype"]), request.device)
-            return Nothing(make, Plan("nothing", "C has no elements", request.device, None))
+        request = asked.read(views)
+        vendor = asked.vendor(library, request)
+        if 0 in request.outputs[0].shape:
+            plan = Plan("nothing", "the output has no elements", request.device, None)
+            return Nothing(makers(library, request), plan)
         if request.empty:
             return _by_vendor(library, request, vendor, "sums of no terms", views)
         if library.needs_grad(arrays):
@@ -64,7 +64,7 @@ class Planner:
         if not request.uneven:
             return _by_kernel(library, request, answer, kernel, views)
         if isinstance(vendor, str) or _copying_pays(answer, request, self._target(request.device)):
-            return self._copying(library, arrays, words, request)
+            return self._copying(library, arrays, asked, request)
         given = f"{', '.join(request.uneven)} as given (strides or alignment)"
         why = f"the tuned {answer.template} cannot take {given}, and copying costs more than it gains"
         return _by_vendor(library, request, vendor, why, views)
@@ -77,33 +77,32 @@ class Planner:
         self._sites.clear()
         self._kernels.clear()
 
-    def _copying(self, library: Library, arrays: Mapping[str, Array], words: Words, request: Request) -> Call:
+    def _copying(self, library: Library, arrays: Mapping[str, Array], asked: Asked, request: Request) -> Call:
         """A call that copies what the kernel cannot take, made of the call for such copies."""
         turned = {name: name in request.turned for name in request.uneven}
         copies = {n: library.dense(a, turned[n]) if n in turned else a for n, a in arrays.items()}
         if "out" in turned:
             del copies["out"]
-        out_dtype = str(request.problem["out_dtype"])
-        said = Words(words.layout, words.epilogue, words.scales, out_dtype, words.dtype)
-        return Copying(library, self.call(library, copies, said), tuple(arrays), turned)
+        return Copying(library, self.call(library, copies, asked.of_copies(request)), tuple(arrays), turned)
 
     def _tuned(self, request: Request) -> tuple[Answer, LoadedKernel] | str:
         """The kernel for a request, loaded once; or why there is none."""
         config = self._settings()
         if config.disabled:
             return "KERNTUNE_DISABLE is set"
-        key = (request.device, request.problem.digest)
+        key = (request.device, request.problem.digest, *sorted(request.numbers.items()))
         found = self._kernels.get(key)
         if found is None:
             try:
-                found = self._sought(request.problem, request.device, config)
+                found = self._sought(request, config)
             except (DeviceError, StoreError, NetworkError) as error:
                 found = _warned(f"no tuned kernel could be looked for: {error}")
             if not isinstance(found, str) or len(self._kernels) < 65536:
                 self._kernels[key] = found
         return found
 
-    def _sought(self, problem: Problem, device: str, config: Settings) -> tuple[Answer, LoadedKernel] | str:
+    def _sought(self, request: Request, config: Settings) -> tuple[Answer, LoadedKernel] | str:
+        problem, device = request.problem, request.device
         site = self._site(device, config)
         if isinstance(site, str):
             return site
@@ -111,7 +110,7 @@ class Planner:
         if answer is None:
             return f"nothing is tuned for this problem here ({_mend(problem, device)})"
         try:
-            return answer, site.load(problem, answer)
+            return answer, site.load(problem, answer, request.numbers)
         except DeviceError as error:
             return _warned(str(error))
 
@@ -130,11 +129,12 @@ class Planner:
 
 
 def _by_vendor(
-    library: Library, request: Request, vendor: VendorProduct | str, why: str, views: Mapping[str, View]
+    library: Library, request: Request, vendor: VendorCall | str, why: str, views: Mapping[str, View]
 ) -> Call:
     """Raises: NoAnswer where there is no vendor either."""
     if isinstance(vendor, str):
-        raise NoAnswer(f"gemm: {why}; and {vendor}. Tune it first: {_mend(request.problem, request.device)}")
+        mend = _mend(request.problem, request.device)
+        raise NoAnswer(f"{request.problem.op}: {why}; and {vendor}. Tune it first: {mend}")
     problem = None if request.empty else request.problem
     return Vendor(library, vendor, Plan(vendor.name, why, request.device, problem), views)
 
@@ -144,8 +144,7 @@ def _by_kernel(
 ) -> Call:
     reason = f"tuned, {answer.match} match, {answer.median_us:,.1f} µs when it was measured"
     plan = Plan(answer.template, reason, request.device, request.problem, answer)
-    make = library.empty(request.shape, str(request.problem["out_dtype"]), request.device)
-    return Tuned(library, kernel, plan, make, views)
+    return Tuned(library, kernel, plan, makers(library, request), views)
 
 
 def _copying_pays(answer: Answer, request: Request, target: Target) -> bool:

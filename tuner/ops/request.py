@@ -1,18 +1,16 @@
-"""Request: what a call of gemm asks for, read from its arrays. Pure: it looks at views, at no array."""
+"""What a call of gemm asks for, read from its arrays. Pure: it looks at views, at no array."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ...spaces.errors import ProblemError, ShapeError
 from ...spaces.problems import Problem
 from ...templates.catalogue import op_named
 from ...templates.op import DTYPE_ALIASES, Buffer
-from .arrays import View
-
-ALIGNED_BYTES = 16
-"""Of every array a GPU kernel is given: TMA and the widest loads take no less (templates/tensor_map.py)."""
+from .arrays import Library, VendorCall, View
+from .asked import ALIGNED_BYTES, Output, Request
 
 WAYS = {"fp32": ("fp32", "tf32", "tf32x3"), "uint16": ("bf16",), "uint8": ("fp8e4m3", "fp8e5m2")}
 """How elements of a type may be multiplied; every other type in its own way only."""
@@ -28,19 +26,17 @@ class Words:
     out_dtype: str | None = None
     dtype: str | None = None
 
+    def read(self, views: Mapping[str, View]) -> Request:
+        """See Asked."""
+        return read(views, self)
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A call that makes sense."""
+    def vendor(self, library: Library, request: Request) -> VendorCall | str:
+        """See Asked."""
+        return library.product(request.problem, self.layout)
 
-    problem: Problem  # as it lies in memory; of an empty product with dims of 1 for those that are 0
-    layout: str  # as the caller says it
-    shape: tuple[int, ...]  # of C
-    device: str
-    empty: bool  # C has no elements, or sums have no terms
-    uneven: tuple[str, ...]  # arguments that no kernel of ours takes as they lie
-    turned: tuple[str, ...]  # arguments that lie as their transpose
-    moved_bytes: int  # what copying the uneven ones reads and writes
+    def of_copies(self, request: Request) -> Words:
+        """See Asked."""
+        return replace(self, out_dtype=str(request.problem["out_dtype"]))
 
 
 def read(views: Mapping[str, View], words: Words) -> Request:
@@ -69,7 +65,8 @@ def read(views: Mapping[str, View], words: Words) -> Request:
     turned = tuple(
         view.name for view, letter, said in zip((a, b), letters, words.layout, strict=True) if letter != said
     )
-    return Request(problem, words.layout, shape, a.device, empty, uneven, turned, moved)
+    outputs = (Output(shape, str(problem["out_dtype"])),)
+    return Request(problem, outputs, a.device, empty, uneven, turned, moved)
 
 
 def _one_device(views: Mapping[str, View]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from typing import Protocol
 
@@ -59,13 +59,14 @@ class Site:
                 return answer
         return None
 
-    def load(self, problem: Problem, answer: Answer) -> LoadedKernel:
-        """The kernel of an answer, from the binary cache or compiled now. Raises: DeviceError."""
+    def load(self, problem: Problem, answer: Answer, numbers: Mapping[str, float]) -> LoadedKernel:
+        """The kernel of an answer, from the binary cache or compiled now, to be launched with these numbers in place of
+        its own. Raises: DeviceError."""
         with closing(self._host.engine(problem, answer.policy)) as engine:  # what it compiled goes when it is closed
             made = engine.submit(self._candidate(problem, answer)).result()
             if isinstance(made, Failure | Incident):
                 raise DeviceError(f"{answer.template} with {answer.config} does not compile here: {made.reason}.")
-            return self._loaded(problem, made)
+            return self._loaded(problem, made.given(numbers))
 
     def close(self) -> None:
         """End compile processes and let go of the store."""

@@ -11,6 +11,7 @@ import torch
 from ...spaces.errors import ProblemError
 from ...spaces.problems import Problem
 from .arrays import View
+from .torch_attention import TorchAttention
 from .torch_vendor import TorchProduct
 
 TYPES = (torch.Tensor, torch.nn.Parameter)
@@ -58,7 +59,7 @@ class TorchLibrary:
     def view(self, name: str, array: Any) -> View:
         if type(array) not in TYPES or array.layout != torch.strided or array.device.type not in ("cpu", "cuda"):
             kind = f"{type(array).__name__}, {array.layout}, on {array.device}"
-            raise ProblemError(f"gemm: {name} is a tensor that no kernel can be given ({kind}): pass a plain one.")
+            raise ProblemError(f"{name} is a tensor that no kernel can be given ({kind}): pass a plain one.")
         dtype = self.dtype_named(array.dtype) or str(array.dtype)
         device = "cpu" if array.device.type == "cpu" else f"cuda:{array.get_device()}"
         return View(name, tuple(array.shape), tuple(array.stride()), dtype, device, array.data_ptr())
@@ -94,5 +95,11 @@ class TorchLibrary:
         array = torch.empty(size, dtype=torch.uint8, device=torch.device("cuda", index))
         return array, int(array.data_ptr())  # what torch allocates in a capture belongs to the graph
 
-    def vendor(self, problem: Problem, layout: str) -> TorchProduct:
+    def swapped(self, array: Any) -> Any:
+        return array.transpose(1, 2)
+
+    def product(self, problem: Problem, layout: str) -> TorchProduct:
         return TorchProduct(problem, layout)
+
+    def attention(self, problem: Problem, scale: float, causal: str) -> TorchAttention:
+        return TorchAttention(problem, scale, causal)

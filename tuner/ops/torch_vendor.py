@@ -28,7 +28,7 @@ _SUMS_IN_FP32 = "dtype" in torch.ops.aten.mm.overloads()
 
 
 class TorchProduct:
-    """See VendorProduct."""
+    """See VendorCall."""
 
     name = "torch.matmul"
 
