@@ -9,14 +9,16 @@ pytestmark = [pytest.mark.gpu, pytest.mark.triton]
 
 (TEMPLATE,) = templates_named("attention", ["triton_flash"])
 WAYS = (
-    {"LOADS": "tma", "STORE": "tma", "AHEAD": "no"},
-    {"LOADS": "tma", "STORE": "pointer", "AHEAD": "yes"},
-    {"LOADS": "pointer", "AHEAD": "no"},
-    {"LOADS": "pointer", "AHEAD": "yes"},
+    {"LOADS": "tma", "STORE": "tma"},
+    {"LOADS": "tma", "STORE": "pointer"},
+    {"LOADS": "pointer"},
     {"PROGRAMS": "sms", "LOADS": "tma"},
     {"MASKS": "all"},
+    {"MASKS": "branch"},
+    {"MASKS": "edges"},
     {"DIMS": "two"},
     {"num_stages": 1},
+    {"MOST_REGISTERS": 128},
 )
 SHAPES = [
     (4, 16, 1024, 128, {"causal": "yes", "kv_heads": 4, "lse": "yes"}),

@@ -189,24 +189,27 @@ DENSE = [
     a_problem(1, 2, 80, 64, dtype="tf32", causal="yes", window=30),
     a_problem(1, 2, 3, 64, kv_len=300, lse="yes"),
     a_problem(1, 2, 128, 20, kv_len=128, lse="yes"),
+    a_problem(5, 14, 70, 16, causal="yes", kv_heads=7, layout="bshd"),  # more tiles than multiprocessors
 ]
 PACKED = [
     a_problem(5, 4, 130, 64, kv_heads=2, varlen="yes", causal="yes", lse="yes"),
     a_problem(4, 2, 90, 80, kv_len=140, varlen="yes", causal="lower_right", lse="yes"),
     a_problem(4, 2, 140, 64, kv_len=80, varlen="yes", causal="lower_right", window=40, lse="yes"),
     a_problem(4, 2, 100, 96, kv_heads=1, varlen="yes", bias="alibi", soft_cap=10),
+    a_problem(5, 14, 70, 16, varlen="yes", causal="yes"),
     a_problem(3, 2, 100, 64, varlen="yes", window=30, dtype="fp32", lse="yes"),
 ]
 WAYS = (
-    {"LOADS": "tma", "STORE": "tma", "AHEAD": "no"},
-    {"LOADS": "tma", "STORE": "pointer", "AHEAD": "yes"},
-    {"LOADS": "pointer", "AHEAD": "no"},
-    {"LOADS": "pointer", "AHEAD": "yes"},
+    {"LOADS": "tma", "STORE": "tma"},
+    {"LOADS": "tma", "STORE": "pointer"},
+    {"LOADS": "pointer"},
     {"PROGRAMS": "sms"},
     {"MASKS": "all"},
+    {"MASKS": "branch"},
+    {"MASKS": "edges"},
     {"FIRST": "shortest"},
     {"DIMS": "two"},
-    {"HEADS": 4},
+    {"HEADS": 4, "MASKS": "branch"},
 )
 
 
@@ -216,4 +219,5 @@ def test_every_mask_and_layout_is_right(tmp_path, problems):
     assert all(TEMPLATE.supports(of, HOPPER) is None for of in problems)
     wanted = [found for of in problems for way in WAYS for found in drawn(of, 1, **way)]
     assert {candidate.config["LOADS"] for _, candidate in wanted} == {"tma", "pointer"}
+    assert {candidate.config["PROGRAMS"] for _, candidate in wanted} >= {"tiles", "sms"}
     check(wanted, tmp_path)
