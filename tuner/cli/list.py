@@ -9,8 +9,6 @@ import typer
 
 if TYPE_CHECKING:
     from ...cache.records import Answer
-    from ...spaces.problems import Problem
-    from ...spaces.targets import DeviceKind
 
 UNCUT = 240
 """Columns where nobody looks at a terminal: a pipe is given every word."""
@@ -80,21 +78,9 @@ def _print(answers: list[Answer]) -> None:
 def _row(answer: Answer) -> tuple[Any, ...]:
     from rich.text import Text
 
-    from .words import time_of
+    from .words import name_of, time_of
 
     speedup = "-" if answer.speedup is None else f"{answer.speedup:.2f}×"
     when = answer.recorded_at.date().isoformat() + ("" if answer.match == "exact" else ", edited")
-    words = (_full_name(answer.problem, answer.target.kind), time_of(answer.median_us), speedup)
+    words = (name_of(answer.problem), time_of(answer.median_us), speedup)
     return tuple(Text(word) for word in (*words, answer.template, answer.digest[:DIGEST_CHARS], when))
-
-
-def _full_name(problem: Problem, kind: DeviceKind) -> str:
-    """Its name, and every field that does not follow from it: gemm 64x64x64 bf16 nn epilogue=bias."""
-    from ...templates.catalogue import op_named
-    from .words import name_of
-
-    op = op_named(problem.op)
-    said = {name: problem[name] for name in (*op.letters, "dtype", "layout")}
-    plain = op.problem(kind, **said)
-    stated = [f"{one.name}={problem[one.name]}" for one in op.fields if problem[one.name] != plain[one.name]]
-    return " ".join([name_of(problem), *stated])

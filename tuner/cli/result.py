@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from ...cache.records import Answer, Baseline, Record
 from ...cache.wire import answer_to_json
-from ...templates.catalogue import op_named
 from ..stopping import Stop
 from ..tuning import Report
 from ..vendor_answer import PREFIX, is_vendors
-from .words import duration, rate, tflops, time_of
+from .words import duration, name_of, rate, tflops, time_of
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -130,8 +129,7 @@ def _table(report: Report) -> Table:
     record, problem = report.record, report.answer.problem
     measurement, baseline = record.measurement, record.baseline
     assert measurement is not None, "what stands as the best was measured"
-    op = op_named(problem.op)
-    table = Table(title=f"{op.name} {op.shape_of(problem)} {problem['dtype']} {problem['layout']}")
+    table = Table(title=name_of(problem))
     for column in ("", "time", "± spread", "rate", "ratio"):
         table.add_column(column, justify="left" if column == "" else "right")
     base_us = None if baseline is None else baseline.median_us

@@ -22,9 +22,17 @@ def count_of(things: Sized, name: str) -> str:
 
 
 def name_of(problem: Problem) -> str:
-    """Op, shape, dtype and layout: gemm 64x64x64 fp32 nn."""
+    """Op, shape, dtype, layout, and what does not follow from those: gemm 64x64x64 bf16 nn epilogue=bias."""
     op = op_named(problem.op)
-    return f"{op.name} {op.shape_of(problem)} {problem['dtype']} {problem['layout']}"
+    return " ".join([op.name, op.shape_of(problem), str(problem["dtype"]), str(problem["layout"]), *stated(problem)])
+
+
+def stated(problem: Problem) -> list[str]:
+    """Every field that does not follow from shape, dtype and layout: epilogue=bias, causal=yes."""
+    op = op_named(problem.op)
+    said = {name: problem[name] for name in (*op.letters, "dtype", "layout")}
+    plain = op.problem("gpu", **said)  # the kind of device decides on nothing but the dtype
+    return [f"{field.name}={problem[field.name]}" for field in op.fields if problem[field.name] != plain[field.name]]
 
 
 def tflops(problem: Problem, us: float) -> float:
