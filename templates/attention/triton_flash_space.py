@@ -1,6 +1,6 @@
 """The configs of triton_flash: tiles of queries, blocks of keys, how they are loaded and masked, who computes what.
 
-What registers and shared memory hold was fitted to some 300 compiles of random configs of all masks and types (Triton
+What registers and shared memory hold was fitted to some 250 compiles of random configs of all masks and types (Triton
 3.6.0 for sm_90, 2026-11-23; registers and spills from ptxas).
 """
 
