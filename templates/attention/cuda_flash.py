@@ -57,7 +57,7 @@ def _launch(problem: Problem, target: Target, values: Mapping[str, Any]) -> Laun
     return Launch(
         "flash",
         tuple(arguments),
-        (tiles if values["SCHEDULE"] == "blocks" else min(tiles, target.device.sm_count), 1, 1),
+        (tiles if values["SCHEDULE"] == "blocks" else min(tiles, target.device.sm_count * int(values["RESIDENT"])), 1, 1),
         block=(128 * (int(values["WARPGROUPS"]) + 1), 1, 1),
         smem_bytes=int(values["smem_bytes"]),
         workspace={"turns": 8} if dynamic else {},
@@ -77,7 +77,7 @@ def _map(name: str, problem: Problem, rows: int) -> TensorMap:
         str(problem["dtype"]),
         (b, heads, length, d),
         (heads * length * row, head, token),
-        (1, 1, rows, min(d, LINE_ELEMENTS)),
+        (1, 1, rows, LINE_ELEMENTS),  # past the dims of a head: zeros
         swizzle="128B",
         l2_promotion="256B",
     )

@@ -7,6 +7,7 @@ from ...spaces.functions import ceil_div, in_, max_, min_, where
 from ...spaces.parameters import choice, flag, int_range, pow2
 from ...spaces.space import Space
 from ...spaces.symbols import problem, target
+from ..limits import MAX_REGISTERS_PER_THREAD
 
 ROWS = 64
 """Queries of a warpgroup: the rows of a wgmma. Source: PTX ISA, wgmma."""
@@ -17,17 +18,19 @@ LINE_ELEMENTS = 64
 BLOCK_NS = tuple(range(32, 257, 16))
 """Keys at a time: a wgmma has up to 256 columns, and takes 16 of the depth when the weights multiply V."""
 
-LEAN, FULL = {2: 24, 3: 32}, {2: 40, 3: 56}
-"""Registers of a thread that loads, by warpgroups that multiply; these have what is left of 65,536. With the fewest the
-draw of tiles from memory spills (NVRTC 13.0)."""
+LEAN, FULL = {1: 24, 2: 24, 3: 32}, {1: 40, 2: 40, 3: 56}
+"""Registers of a thread that loads, by warpgroups that multiply; these have what is left. With the fewest the draw of
+tiles from memory spills (NVRTC 13.0)."""
 
-SPARE_REGISTERS, SPARE_ALONE = 32, 40
-"""Beside scores, weights and sums: row maxima, barriers, addresses. One warpgroup alone gets no more than 255. Of 270
-compiles by NVRTC 13.0, of all dims and ways, 93 of the 122 that these rules refuse spilled or failed, and one of the
-148 others, 16 bytes (2026-11-23)."""
+SPARE_REGISTERS, SPARE_ALONE = 32, 48
+"""Beside scores, weights and sums: row maxima, barriers, addresses. One warpgroup alone gets no more than 255."""
 
-SPARE_IN_STEPS = 48
-"""Without overlap of two warpgroups, whose weights take the place of their scores little by little."""
+SPARE_IN_STEPS, SPARE_OF_MANY, SPARE_OF_THREE = 36, 48, 56
+"""Without overlap; of more than 128 dims, and of three warpgroups. Of 854 compiles by NVRTC 13.0, of all dims and ways,
+three of the some 380 that these rules allow spilled, 16 to 20 bytes, and 282 of the others (2026-11-23)."""
+
+MOST_IN_STEPS = 192
+"""Keys of a block without overlap, whose weights take the place of their scores little by little."""
 
 OPERAND_REGISTERS = 26
 """That ptxas 13.0 wants beside the sums of one wgmma, of those at the kernel's start: C7602 otherwise."""
@@ -50,7 +53,11 @@ def flash_space() -> Space:
     heads = problem.b * problem.h
     tiles = s.derive("tiles", tiles_high * heads)
     schedule, section = s.add(choice("SCHEDULE", "blocks", "static", "dynamic"), pow2("SECTION", 1, 256, default=8))
-    s.require((schedule == "blocks") | (tiles > target.sm_count), "all tiles are there at once: none is to be drawn")
+    resident = s.add(int_range("RESIDENT", 1, 3))
+    s.require((resident == 1) | (warpgroups * resident <= 4), "so many threads leave each too few registers")
+    s.require((resident == 1) | (tiles > target.sm_count), "a single block of a multiprocessor has no neighbour")
+    there = target.sm_count * resident
+    s.require((schedule == "blocks") | (tiles > there), "all tiles are there at once: none is to be drawn")
     s.require((section == 1) | (section < 2 * heads), "a section holds no more heads than there are")
     s.require((section == 1) | (tiles_high > 1), "heads of a single tile have one order")
     store, loops = s.add(choice("STORE", "reuse", "tma", "direct"), choice("LOOPS", "split", "branch"))
@@ -58,13 +65,17 @@ def flash_space() -> Space:
     s.require((store != "tma") | (schedule != "blocks"), "O needs room of its own only where another tile's Q comes")
     masked = problem.is_causal | (problem.window_size > 0)
     s.require((loops == "split") | masked, "without a mask one block at most differs from the others")
-    _require_registers(s, warpgroups, block_n, overlap, schedule)
+    _require_registers(s, warpgroups, resident, block_n, overlap, schedule)
     lines = ceil_div(problem.d, LINE_ELEMENTS)
     q_bytes, kv_bytes = lines * block_m * 128, lines * block_n * 128
     smem = s.derive(
         "smem_bytes", q_bytes * where(store == "tma", 2, 1) + 2 * stages * kv_bytes + 32 * stages + 24 + 1024
     )
     s.require(smem <= target.smem_per_block_bytes, "Q and the stages of K and V must fit shared memory")
+    s.require(
+        (resident == 1) | ((smem + 1024) * resident <= target.smem_per_block_bytes + 1024),
+        "the blocks of a multiprocessor must fit its shared memory",
+    )
     return s
 
 
@@ -76,24 +87,30 @@ def _most_keys(block_m: Expr) -> Expr:
     return max_(where(window > 0, min_(causal, block_m + beside), causal), 1)
 
 
-def _require_registers(s: Space, warpgroups: Expr, block_n: Expr, overlap: Expr, schedule: Expr) -> None:
+def _require_registers(
+    s: Space, warpgroups: Expr, resident: Expr, block_n: Expr, overlap: Expr, schedule: Expr
+) -> None:
     """Those of a thread that loads, and what is left for those that multiply. Source: PTX ISA, setmaxnreg."""
     producer = s.add(choice("PRODUCER_REGISTERS", 24, 40, 32, 56))
-    of_two = (warpgroups == 2) & in_(producer, LEAN[2], FULL[2])
-    of_three = (warpgroups == 3) & in_(producer, LEAN[3], FULL[3])
-    s.require(of_two | of_three | (warpgroups == 1) & (producer == LEAN[2]), "registers are shared out by warpgroups")
+    alone = (warpgroups == 1) & (resident == 1)
+    of_few, of_three = in_(producer, LEAN[2], FULL[2]), in_(producer, LEAN[3], FULL[3])
+    s.require(where(warpgroups == 3, of_three, of_few), "registers are shared out by warpgroups")
+    s.require(~alone | (producer == LEAN[1]), "there are as many as a thread can name")
     s.require(
-        (schedule != "dynamic") | (warpgroups == 1) | in_(producer, FULL[2], FULL[3]),
-        "who draws tiles needs registers for it",
+        (schedule != "dynamic") | alone | in_(producer, FULL[2], FULL[3]), "who draws tiles needs registers for it"
     )
-    s.derive("SETMAXNREG", warpgroups > 1)
-    given = where(warpgroups == 1, 255, where(warpgroups == 2, (504 - producer) // 2, (512 - producer) // 3))
-    consumer = s.derive("CONSUMER_REGISTERS", given)
+    s.derive("SETMAXNREG", ~alone)
+    at_start = min_(target.registers_per_sm // (128 * (warpgroups + 1) * resident) // 8 * 8, MAX_REGISTERS_PER_THREAD)
+    given = min_((at_start * (warpgroups + 1) - producer) // warpgroups // 8 * 8, 240)
+    consumer = s.derive("CONSUMER_REGISTERS", where(alone, MAX_REGISTERS_PER_THREAD, given))
     scores, sums = block_n // 2, problem.d // 2
-    held = s.derive("held", sums + scores + where(overlap, scores // 2, scores // 4))
-    spare = where(warpgroups == 1, SPARE_ALONE, where(overlap | (warpgroups == 3), SPARE_REGISTERS, SPARE_IN_STEPS))
+    s.require(overlap | (block_n <= MOST_IN_STEPS), "weights of more keys need room beside their scores")
+    held = s.derive("held", sums + scores + where(overlap, scores // 2, 0))
+    in_steps = where(problem.d > 128, SPARE_OF_MANY, SPARE_IN_STEPS)
+    together = where(alone, SPARE_ALONE, SPARE_REGISTERS)
+    spare = where(overlap, together, where(warpgroups == 3, SPARE_OF_THREE, max_(in_steps, together)))
     s.require(held + spare <= consumer, "scores, weights and sums must fit a thread's registers")
     s.require(
-        (warpgroups < 3) | (max_(scores, sums) + OPERAND_REGISTERS <= 128),
+        max_(scores, sums) + OPERAND_REGISTERS <= at_start,
         "one wgmma's sums must fit the registers that a thread starts with",
     )

@@ -33,8 +33,8 @@ LAUNCH_US = 2.0
 def work(problem: Problem, target: Target, of: Columns) -> Work:
     """Of many configs."""
     assert isinstance(target.device, Gpu)
-    names = ("BLOCK_M", "BLOCK_N", "STAGES", "tiles", "SECTION")
-    bm, bn, stages, tiles, section = (of[name].astype(np.float64) for name in names)
+    names = ("BLOCK_M", "BLOCK_N", "STAGES", "tiles", "SECTION", "RESIDENT")
+    bm, bn, stages, tiles, section, resident = (of[name].astype(np.float64) for name in names)
     d, s, heads = problem.dim("d"), problem.dim("s"), problem.dim("b") * problem.dim("h")
     element = problem.dim("q_bytes")
     # Pairs that tiles compute: those that are asked for, and half a block and half a tile along each masked edge.
@@ -60,7 +60,7 @@ def work(problem: Problem, target: Target, of: Columns) -> Work:
     again = np.where(held > target.device.l2_bytes * 0.5, 0.15, 0.0)
     return Work(
         blocks=tiles,
-        resident=np.ones(len(tiles)),
+        resident=resident,
         core_clocks=clocks * evened,
         wait_clocks=clocks * evened,
         shared_bytes=loads,
