@@ -57,7 +57,11 @@ def _launch(problem: Problem, target: Target, values: Mapping[str, Any]) -> Laun
     return Launch(
         "flash",
         tuple(arguments),
-        (tiles if values["SCHEDULE"] == "blocks" else min(tiles, target.device.sm_count * int(values["RESIDENT"])), 1, 1),
+        (
+            tiles if values["SCHEDULE"] == "blocks" else min(tiles, target.device.sm_count * int(values["RESIDENT"])),
+            1,
+            1,
+        ),
         block=(128 * (int(values["WARPGROUPS"]) + 1), 1, 1),
         smem_bytes=int(values["smem_bytes"]),
         workspace={"turns": 8} if dynamic else {},
@@ -92,5 +96,6 @@ TEMPLATE = KernelTemplate(
     supports=_supports,
     launch=_launch,
     seeds=seeds,
+    seeds_by_estimate=True,
     work=work,
 )
