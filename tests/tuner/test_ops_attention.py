@@ -147,6 +147,17 @@ def test_out_is_written_and_given_back(tuned):
     assert q.ravel()[1] == 3001
 
 
+@pytest.mark.parametrize("scale", [0.0, -0.5])
+def test_a_scale_that_is_not_above_zero_is_the_vendors(tuned, scale):
+    """Kernels look for the largest product, which a negative scale makes the smallest score."""
+    q, k, v = arrays()
+    o = ops.attention(q, k, v, scale=scale)
+    weights = np.exp(scale * q @ np.repeat(k, 2, axis=1).swapaxes(-1, -2))
+    right = weights / weights.sum(-1, keepdims=True) @ np.repeat(v, 2, axis=1)
+    np.testing.assert_allclose(o, right, rtol=1e-4, atol=1e-5)
+    assert tuned.kernels == []
+
+
 CASES = [
     {},
     {"causal": True},

@@ -42,6 +42,7 @@ class Request:
     turned: tuple[str, ...]  # arguments that lie as their transpose
     moved_bytes: int  # what copying the uneven ones reads and writes
     numbers: Mapping[str, float] = field(default_factory=dict)  # what kernels take in place of their own, by argument
+    refusal: str | None = None  # why no kernel of ours may run it, whatever is tuned
 
 
 class Asked(Protocol):

@@ -51,15 +51,17 @@ class AttentionWords:
         outputs = [Output((b, h, s, d), dtype, swapped)]
         outputs += [Output((b, h, s), "fp32")] if self.return_lse else []
         uneven = tuple(name for name, view in views.items() if _is_uneven(view, swapped))
+        scale = max(1, d) ** -0.5 if self.scale is None else float(self.scale)
         return Request(
             problem,
             tuple(outputs),
             q.device,
-            0 in sizes.values() or 0 in k.shape,
-            uneven,
-            (),
-            sum(2 * views[name].bytes for name in uneven),
-            {"scale": d**-0.5 if self.scale is None and d else float(self.scale or 1.0)},
+            empty=0 in sizes.values(),
+            uneven=uneven,
+            turned=(),
+            moved_bytes=sum(2 * views[name].bytes for name in uneven),
+            numbers={"scale": scale},
+            refusal=None if scale > 0 else "kernels take a scale above 0: the largest score is theirs to find first",
         )
 
     def vendor(self, library: Library, request: Request) -> VendorCall | str:

@@ -57,7 +57,7 @@ class Planner:
         if library.needs_grad(arrays):
             why = "an input requires grad, and gradients flow through the vendor only: call it under torch.no_grad()"
             return _by_vendor(library, request, vendor, why, views)
-        found = self._tuned(request)
+        found = request.refusal or self._tuned(request)
         if isinstance(found, str):
             return _by_vendor(library, request, vendor, found, views)
         answer, kernel = found
