@@ -30,7 +30,7 @@ class AttentionWords:
 
     def read(self, views: Mapping[str, View]) -> Request:
         """See Asked."""
-        q, k = views["q"], views["k"]
+        q = views["q"]
         _one_device(views)
         dtype = _dtype(views, self.dtype)
         b, h, s, d, kv_heads, kv_len = _dims(views)
