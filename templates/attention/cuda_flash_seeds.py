@@ -1,6 +1,6 @@
 """Guesses for cuda_flash, best first: what was fastest on an H200, by the dims of a head.
 
-All from times of some 55 configs of each of 14 problems, some chosen and some drawn, 2026-11-23.
+All from times of some 50 configs of each of 23 problems, some chosen and some drawn, 2026-11-23.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ _NARROW: tuple[_Row, ...] = (
     (1, 2, 128, 2, False, "blocks", 16, "reuse", 24),
     (3, 1, 112, 2, True, "dynamic", 16, "tma", 56),
     (2, 1, 128, 2, True, "dynamic", 16, "tma", 40),
+    (1, 3, 80, 1, False, "blocks", 32, "reuse", 24),
+    (1, 3, 80, 3, False, "blocks", 128, "reuse", 24),
 )
 """Up to 80 dims of a head: exponentials take as long as products, and blocks that know nothing of each other overlap
 them better than warpgroups that take turns."""
@@ -33,11 +35,14 @@ _WIDE: tuple[_Row, ...] = (
     (2, 1, 112, 2, True, "dynamic", 8, "tma", 40),
     (2, 1, 112, 2, True, "static", 256, "tma", 24),
     (2, 1, 128, 2, True, "blocks", 8, "reuse", 24),
+    (2, 1, 128, 2, True, "static", 2, "tma", 24),
+    (2, 1, 128, 2, True, "dynamic", 8, "tma", 40),
     (2, 1, 96, 2, True, "dynamic", 8, "tma", 40),
     (2, 1, 112, 2, True, "dynamic", 256, "tma", 40),
     (1, 2, 64, 2, False, "blocks", 8, "reuse", 24),
     (2, 1, 144, 2, False, "blocks", 4, "reuse", 24),
     (3, 1, 80, 2, True, "blocks", 4, "reuse", 32),
+    (3, 1, 96, 2, True, "blocks", 16, "reuse", 56),
 )
 """Up to 128."""
 
