@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ...spaces.problems import DTYPE_BYTES, Problem
+from ...spaces.problems import Problem
 from ...spaces.targets import Gpu, Target
 from ..template import Argument, KernelTemplate, Launch
 from ..tensor_map import TensorMap
 from .cuda_flash_seeds import seeds
 from .cuda_flash_space import LINE_ELEMENTS, ROWS, flash_space
 from .cuda_flash_work import work
+from .maps import map_of
 
 DTYPES = ("bf16", "fp16")
 
@@ -69,22 +70,8 @@ def _launch(problem: Problem, target: Target, values: Mapping[str, Any]) -> Laun
 
 
 def _map(name: str, problem: Problem, rows: int) -> TensorMap:
-    """Of an array as [b, heads, sequence, d], however it lies; a box is so many rows of one head, a line wide."""
-    b, d = problem.dim("b"), problem.dim("d")
-    heads, length = (
-        (problem.dim("h"), problem.dim("s")) if name in "qo" else (problem.dim("kv_heads"), problem.dim("kv_len"))
-    )
-    row = d * DTYPE_BYTES[str(problem["dtype"])]
-    head, token = (length * row, row) if problem["layout"] == "bhsd" else (row, heads * row)
-    return TensorMap(
-        name,
-        str(problem["dtype"]),
-        (b, heads, length, d),
-        (heads * length * row, head, token),
-        (1, 1, rows, LINE_ELEMENTS),  # past the dims of a head: zeros
-        swizzle="128B",
-        l2_promotion="256B",
-    )
+    """A box is so many rows of one head, a line wide; past the dims of a head it holds zeros."""
+    return map_of(name, problem, (1, 1, rows, LINE_ELEMENTS), swizzle="128B", l2_promotion="256B")
 
 
 TEMPLATE = KernelTemplate(

@@ -13,7 +13,8 @@ from ...spaces.problems import Problem
 from ...spaces.targets import Gpu, Target
 from ..chips import capability
 from ..template import Argument, KernelTemplate, Launch
-from ..tensor_map import TRITON_DTYPES, TensorMap
+from ..tensor_map import TRITON_DTYPES
+from .maps import map_of
 from .triton_decode_space import MOST_VECTOR_ROWS, SPLITS, space
 from .triton_decode_work import work
 
@@ -93,14 +94,8 @@ def _grid(problem: Problem, values: Mapping[str, Any]) -> tuple[int, int, int]:
 
 def _mapped(name: str, problem: Problem, values: Mapping[str, Any]) -> Argument:
     """K or V as TMA reads blocks of it: no block reaches into another head or sequence."""
-    b, kv_heads, kv_len, d = (problem.dim(letter) for letter in ("b", "kv_heads", "kv_len", "d"))
-    block_n, d_block = values["BLOCK_N"], values["d_block"]
-    shape: tuple[int, ...] = (b, kv_len, kv_heads, d)
-    box: tuple[int, ...] = (1, block_n, 1, d_block)
-    if problem["layout"] == "bhsd":
-        shape, box = (b * kv_heads, kv_len, d), (1, block_n, d_block)
-    tensor = TensorMap.row_major(name, str(problem["dtype"]), shape)
-    return Argument(name, tensor.triton_type(*box), tensor=tensor)
+    tensor = map_of(name, problem)
+    return Argument(name, tensor.triton_type(1, 1, values["BLOCK_N"], values["d_block"]), tensor=tensor)
 
 
 _SHAPES = (

@@ -13,7 +13,8 @@ from ...spaces.problems import Problem
 from ...spaces.targets import Gpu, Target
 from ..chips import capability
 from ..template import Argument, KernelTemplate, Launch
-from ..tensor_map import TRITON_DTYPES, TensorMap
+from ..tensor_map import TRITON_DTYPES
+from .maps import map_of
 from .triton_flash_space import MOST_D, space
 from .triton_flash_work import work
 
@@ -67,23 +68,12 @@ def _launch(problem: Problem, target: Target, values: Mapping[str, Any]) -> Laun
 def _mapped(name: str, problem: Problem, values: Mapping[str, Any]) -> list[Argument]:
     """Q, K, V or O as TMA copies tiles of it, a descriptor for each part of a head: no tile reaches into another head
     or, but of packed sequences, into another sequence."""
-    b, d = problem.dim("b"), problem.dim("d")
-    heads, rows, total = (
-        problem.dim(x) for x in (("h", "s", "total_q") if name in "qo" else ("kv_heads", "kv_len", "total_kv"))
-    )
     block = values["BLOCK_M"] if name in "qo" else values["BLOCK_N"]
-    shape: tuple[int, ...]
-    box: tuple[int, ...]
-    if problem["is_varlen"]:
-        shape, box = (total, heads, d), (block, 1)
-    elif problem["layout"] == "bshd":
-        shape, box = (b, rows, heads, d), (1, block, 1)
-    else:
-        shape, box = (b * heads, rows, d), (1, block)
-    tensor = TensorMap.row_major(name, str(problem["dtype"]), shape)
+    tensor = map_of(name, problem)
     widths = [values["d_first"], *([values["d_rest"]] if values["d_rest"] else [])]
     return [
-        Argument(f"{name}_{part}", tensor.triton_type(*box, width), tensor=tensor) for part, width in enumerate(widths)
+        Argument(f"{name}_{part}", tensor.triton_type(1, 1, block, width), tensor=tensor)
+        for part, width in enumerate(widths)
     ]
 
 

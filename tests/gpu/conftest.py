@@ -3,7 +3,7 @@
 from contextlib import ExitStack, closing
 
 import pytest
-from kerntune.cache.records import Policy
+from kerntune.cache.records import Failure, Measurement, Policy
 from kerntune.tuner.engine.local import LocalEngine
 
 
@@ -47,3 +47,26 @@ def engine_for(backends, tmp_path):
             )
 
         yield start
+
+
+@pytest.fixture(scope="session")
+def right():
+    """Whether every candidate computes what it should and is timed; what came of the first that does not.
+
+    One that the compiler spills is passed over, as every study does; not all of them.
+    """
+
+    def judge(engine, wanted):
+        compiling = [engine.submit(candidate) for candidate in wanted]
+        measured = 0
+        for candidate, compiled in zip(wanted, compiling, strict=True):
+            made = compiled.result()
+            if isinstance(made, Failure) and made.reason.startswith("spill_bytes "):
+                continue
+            outcome = made if isinstance(made, Failure) else engine.measure(made, 1)
+            measured += isinstance(outcome, Measurement)
+            if not isinstance(outcome, Measurement):
+                return f"{dict(candidate.config)}: {outcome}"
+        return measured > 0 or "none of them ran"
+
+    return judge

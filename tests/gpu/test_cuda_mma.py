@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from kerntune.cache.records import Failure, Measurement
 from kerntune.templates.catalogue import op_named, templates_named
 
 pytestmark = [pytest.mark.gpu, pytest.mark.nvrtc]
@@ -38,26 +37,8 @@ def candidates(of, target, count):
     return [TEMPLATE.candidate(feasible, of, target, config) for config in configs]
 
 
-def right(engine, wanted):
-    """Whether every candidate computes what it should and is timed; what came of the first that does not.
-
-    One that the compiler spills is passed over, as every study does; not all of them.
-    """
-    compiling = [engine.submit(candidate) for candidate in wanted]
-    measured = 0
-    for candidate, compiled in zip(wanted, compiling, strict=True):
-        made = compiled.result()
-        if isinstance(made, Failure) and made.reason.startswith("spill_bytes "):
-            continue
-        outcome = made if isinstance(made, Failure) else engine.measure(made, 1)
-        measured += isinstance(outcome, Measurement)
-        if not isinstance(outcome, Measurement):
-            return f"{dict(candidate.config)}: {outcome}"
-    return measured > 0 or "none of them ran"
-
-
 @pytest.mark.parametrize(("shape", "fields"), EDGES)
-def test_ragged_edges_are_right(engine_for, target, shape, fields):
+def test_ragged_edges_are_right(engine_for, right, target, shape, fields):
     """Sizes that divide nothing, in sampled configs: split or not, copied or not."""
     of = problem(*shape, **fields)
     assert right(engine_for(of), candidates(of, target, 12)) is True
@@ -66,14 +47,14 @@ def test_ragged_edges_are_right(engine_for, target, shape, fields):
 @pytest.mark.parametrize(
     ("dtype", "layout"), [(dtype, ("nn", "nt", "tn", "tt")[place % 4]) for place, dtype in enumerate(DTYPES)]
 )
-def test_every_type_is_right(engine_for, target, dtype, layout):
+def test_every_type_is_right(engine_for, right, target, dtype, layout):
     """On an odd size with scales."""
     of = problem(131, 200, 777, dtype=dtype, layout=layout, scales="row", out_dtype="fp32")
     if TEMPLATE.supports(of, target) is None:
         assert right(engine_for(of), candidates(of, target, 6)) is True
 
 
-def test_seeds_of_a_large_product_are_right_and_meet_the_vendor(engine_for, target):
+def test_seeds_of_a_large_product_are_right_and_meet_the_vendor(engine_for, right, target):
     """All in one playoff, beside cuBLAS."""
     of = problem(1024, 1024, 1024, layout="nt")
     engine = engine_for(of)

@@ -16,17 +16,17 @@ ATTENTION = op_named("attention")
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """One store, and compilers that stay warm, for all tests here."""
+    """One cache: compilers stay warm for all tests here."""
     ops.forget()
     yield tmp_path_factory.mktemp("ops")
     ops.forget()
 
 
 @pytest.fixture(autouse=True)
-def own_store(folder, monkeypatch):
+def own_store(folder, tmp_path, monkeypatch):
     monkeypatch.delenv("KERNTUNE_DISABLE", raising=False)
     monkeypatch.setenv("KERNTUNE_CACHE_DIR", str(folder / "cache"))
-    monkeypatch.setenv("KERNTUNE_DB", f"sqlite:///{folder}/known.db")
+    monkeypatch.setenv("KERNTUNE_DB", f"sqlite:///{tmp_path}/known.db")
 
 
 def know(target, name, **fields):

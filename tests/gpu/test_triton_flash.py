@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from kerntune.cache.records import Measurement
 from kerntune.templates.catalogue import op_named, templates_named
 
 pytestmark = [pytest.mark.gpu, pytest.mark.triton]
@@ -58,23 +57,8 @@ def candidates(of, target, count, **fixed):
     return [TEMPLATE.candidate(feasible, of, target, config) for config in configs]
 
 
-def right(engine, wanted):
-    """Whether every candidate computes what it should and is timed; what came of the first that does not.
-
-    One that the compiler spills is passed over, as every study does; not all of them.
-    """
-    compiling = [engine.submit(candidate) for candidate in wanted]
-    measured = 0
-    for candidate, made in zip(wanted, compiling, strict=True):
-        outcome = engine.measure(made.result(), 1)
-        measured += isinstance(outcome, Measurement)
-        if not isinstance(outcome, Measurement) and not outcome.reason.startswith("spill_bytes "):
-            return f"{dict(candidate.config)}: {outcome}"
-    return measured > 0 or "none of them ran"
-
-
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_every_way_is_right(engine_for, target, shape):
+def test_every_way_is_right(engine_for, right, target, shape):
     """Of all masks, layouts and types, and lengths that divide nothing."""
     of = problem(*shape)
     assert TEMPLATE.supports(of, target) is None
@@ -84,7 +68,7 @@ def test_every_way_is_right(engine_for, target, shape):
 
 
 @pytest.mark.parametrize("shape", [SHAPES[0], SHAPES[3], SHAPES[11]], ids=str)
-def test_seeds_are_right(engine_for, target, shape):
+def test_seeds_are_right(engine_for, right, target, shape):
     """What a study begins with."""
     of = problem(*shape)
     feasible = TEMPLATE.feasible(of, target)

@@ -1,11 +1,15 @@
 """triton_flash: its space, its descriptors, and what compiles of it. Its numbers: test_triton_flash_numerics.py."""
 
+import re
+from contextlib import closing
+
 import numpy as np
 import pytest
 from builders import a_target
 from kerntune.templates.catalogue import op_named, templates_named
 from kerntune.tuner.backends.artifact import Artifact
 from kerntune.tuner.backends.instructions import instruction_mix
+from kerntune.tuner.backends.triton import TritonBackend
 
 (TEMPLATE,) = templates_named("attention", ["triton_flash"])
 HOPPER = a_target(nvrtc="13.0.88")
@@ -104,3 +108,18 @@ def test_sampled_configs_compile_within_the_space_s_own_limits(tmp_path, compile
         )
         if of["dtype"] in ("bf16", "fp16") and values["BLOCK_M"] >= 64:
             assert any("GMMA" in name for name in instruction_mix(made.path) or {"GMMA": 1})
+
+
+@pytest.mark.triton
+@pytest.mark.parametrize("fields", [{}, {"layout": "bshd"}, {"varlen": "yes"}], ids=str)
+def test_queries_are_multiplied_from_shared_memory(fields, tmp_path):
+    """Registers that hold them are overwritten in the loop over keys by ptxas 12.8 and 13.0."""
+    of = a_problem(5, 8, 2000, 64, causal="yes", **fields)
+    feasible = TEMPLATE.feasible(of, HOPPER)
+    fixed = {"BLOCK_M": 128, "num_warps": 8, "LOADS": "tma", "MASKS": "all"}.items()
+    drawn_configs = feasible.sample(np.random.default_rng(3), 3000)
+    config = next(config for config in drawn_configs if fixed <= dict(config).items())
+    with closing(TritonBackend(HOPPER, 1)) as backend:
+        ptx = backend.ptx(TEMPLATE.candidate(feasible, of, HOPPER, config), tmp_path)
+    products = re.findall(r"wgmma\.mma_async\S* \{[^}]*\}, (\{|%rd)", ptx)
+    assert set(products) == {"%rd", "{"}, "Q from shared memory, weights from registers"
